@@ -1,0 +1,15 @@
+//! What a smearscope workstation and a smearscope board must agree on, written once.
+//!
+//! No file or network access, no async, no libtorch. tract is used in [`engine`] only,
+//! behind the cargo feature of that name.
+
+pub mod crop;
+#[cfg(feature = "engine")]
+pub mod engine;
+pub mod geometry;
+pub mod image;
+pub mod message;
+pub mod model_card;
+pub mod parasitemia;
+pub mod segment;
+pub mod topic;

@@ -1,0 +1,240 @@
+//! Everything that goes over the wire or comes out of `analyze --json`.
+//!
+//! A payload names its schema in `schema` as `smearscope.<what>/<version>`; the version rises
+//! only when a reader of the old one would misunderstand the new one. Readers ignore keys that
+//! they don't know.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::geometry::Rect;
+use crate::parasitemia::{Counts, Parasitemia};
+use crate::segment::Other;
+use crate::topic::DeviceId;
+
+/// What the model says of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    /// `p_parasitized` is at or above the card's threshold.
+    Parasitized,
+    /// `p_parasitized` is below it.
+    Uninfected,
+}
+
+/// A countable red cell with the model's opinion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Where it is in the field.
+    pub bbox: Rect,
+    /// The decision at the card's threshold.
+    pub label: Label,
+    /// The calibrated probability that it carries a parasite, 0 to 1.
+    pub p_parasitized: f32,
+}
+
+/// Whether the picture can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Sharpness, higher is sharper; see [`crate::segment::quality`] for its unit.
+    pub focus: f32,
+    /// Mean brightness of the brightest tenth of the green channel, 0 to 1.
+    pub exposure: f32,
+    /// Whether so many cells overlap that the count is doubtful.
+    pub crowded: bool,
+}
+
+/// Where the time of a field went, in milliseconds of wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TimingMs {
+    /// Finding the cells.
+    pub segment: f64,
+    /// Cutting and classifying them, over all workers.
+    pub classify: f64,
+    /// From pixels to result.
+    pub total: f64,
+}
+
+/// One analysed picture: a line of `analyze --json`, and the heart of a [`FieldMessage`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldAnalysis {
+    /// Width of the field in pixels.
+    pub width: u32,
+    /// Height of the field in pixels.
+    pub height: u32,
+    /// Whether the picture can be trusted.
+    pub quality: Quality,
+    /// Countable red cells only.
+    pub cells: Vec<CellResult>,
+    /// Platelets, white cells, debris and cells cut by the frame edge.
+    pub others: Vec<Other>,
+    /// What was seen in this field.
+    pub counts: Counts,
+    /// Where the time went.
+    pub timing_ms: TimingMs,
+}
+
+/// Which model made a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// The card's name.
+    pub name: String,
+    /// The card's version.
+    pub version: String,
+    /// SHA-256 of the .onnx file, in hex.
+    pub sha256: String,
+}
+
+/// `field`: one analysed field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldMessage {
+    /// [`FieldMessage::SCHEMA`].
+    pub schema: String,
+    /// UUIDv7, made once: a repeat of the message has the same id.
+    pub id: Uuid,
+    /// The board.
+    pub device: DeviceId,
+    /// Counts this device's fields from 1, without a gap as long as `boot_id` stays the same.
+    pub seq: u64,
+    /// The start of the program that numbered it.
+    pub boot_id: Uuid,
+    /// The slide that the field belongs to.
+    pub slide: Uuid,
+    /// When the camera took the picture, not when it was sent.
+    pub captured_at: Timestamp,
+    /// Where the picture came from: a file name or a camera.
+    pub source: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub analysis: FieldAnalysis,
+    /// What of it joined the slide's count.
+    pub counted: Counts,
+    /// Which model decided.
+    pub model: ModelRef,
+}
+
+impl FieldMessage {
+    /// The schema of this version.
+    pub const SCHEMA: &str = "smearscope.field/1";
+}
+
+/// `slide`: the running count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlideMessage {
+    /// [`SlideMessage::SCHEMA`].
+    pub schema: String,
+    /// The slide.
+    pub id: Uuid,
+    /// The board.
+    pub device: DeviceId,
+    /// When its first field was taken.
+    pub started_at: Timestamp,
+    /// How many fields joined the count.
+    pub fields: u64,
+    /// The cells of those fields.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// `null` before the first cell.
+    pub parasitemia: Option<Parasitemia>,
+    /// How the interval was made: `wilson`.
+    pub interval: String,
+    /// How many cells make the count sufficient.
+    pub cells_needed: u64,
+    /// Whether the count says enough.
+    pub state: SlideState,
+}
+
+impl SlideMessage {
+    /// The schema of this version.
+    pub const SCHEMA: &str = "smearscope.slide/1";
+}
+
+/// Whether a slide's count says enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlideState {
+    /// Fewer cells than asked for.
+    Insufficient,
+    /// As many as asked for, but the rate can't be told from the model's false positives.
+    BelowDetectionLimit,
+    /// As many as asked for.
+    Sufficient,
+}
+
+/// Whether a board is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// Connected.
+    Online,
+    /// The broker lost it (the last will).
+    Offline,
+    /// Shut down in order.
+    Stopped,
+}
+
+/// `status`, retained, and the last will.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusMessage {
+    /// [`StatusMessage::SCHEMA`].
+    pub schema: String,
+    /// Whether it is there.
+    pub state: DeviceState,
+    /// The board.
+    pub device: DeviceId,
+    /// The program's version.
+    pub version: String,
+    /// The model at work.
+    pub model: ModelRef,
+    /// Made anew at each start of the program.
+    pub boot_id: Uuid,
+}
+
+impl StatusMessage {
+    /// The schema of this version.
+    pub const SCHEMA: &str = "smearscope.status/1";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_message_reads_back_and_has_the_promised_shape() {
+        let message = FieldMessage {
+            schema: FieldMessage::SCHEMA.into(),
+            id: Uuid::from_u128(7),
+            device: "demo".parse().unwrap(),
+            seq: 1,
+            boot_id: Uuid::from_u128(8),
+            slide: Uuid::from_u128(9),
+            captured_at: Timestamp::UNIX_EPOCH,
+            source: "synthetic:1".into(),
+            analysis: FieldAnalysis {
+                width: 640,
+                height: 480,
+                quality: Quality { focus: 1.0, exposure: 0.9, crowded: false },
+                cells: vec![CellResult {
+                    bbox: Rect::from([1, 2, 3, 4]),
+                    label: Label::Parasitized,
+                    p_parasitized: 0.75,
+                }],
+                others: vec![Other {
+                    bbox: Rect::from([5, 6, 7, 8]),
+                    kind: crate::segment::OtherKind::WhiteCell,
+                }],
+                counts: Counts { cells: 1, parasitized: 1 },
+                timing_ms: TimingMs::default(),
+            },
+            counted: Counts { cells: 1, parasitized: 1 },
+            model: ModelRef { name: "m".into(), version: "1".into(), sha256: "00".into() },
+        };
+        let json = serde_json::to_value(&message).unwrap();
+        assert_eq!(json["cells"][0]["bbox"], serde_json::json!([1, 2, 3, 4]));
+        assert_eq!(json["cells"][0]["label"], "parasitized");
+        assert_eq!(json["others"][0]["kind"], "white_cell");
+        assert_eq!(json["captured_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(serde_json::from_value::<FieldMessage>(json).unwrap(), message);
+    }
+}
