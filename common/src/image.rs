@@ -16,7 +16,9 @@ const MAX_ALLOC: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The bytes are not an image in a format that smearscope reads, are damaged, or too large.
-    #[error("not a readable image (PNG, JPEG, WebP, TIFF or BMP, at most {MAX_SIDE} pixels a side): {0}")]
+    #[error(
+        "not a readable image (PNG, JPEG, WebP, TIFF or BMP, at most {MAX_SIDE} pixels a side): {0}"
+    )]
     Decode(String),
     /// The picture has no pixels.
     #[error("the image has no pixels")]

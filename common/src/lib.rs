@@ -3,6 +3,8 @@
 //! No file or network access, no async, no libtorch. tract is used in [`engine`] only,
 //! behind the cargo feature of that name.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod crop;
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -214,7 +214,11 @@ mod tests {
             analysis: FieldAnalysis {
                 width: 640,
                 height: 480,
-                quality: Quality { focus: 1.0, exposure: 0.9, crowded: false },
+                quality: Quality {
+                    focus: 1.0,
+                    exposure: 0.9,
+                    crowded: false,
+                },
                 cells: vec![CellResult {
                     bbox: Rect::from([1, 2, 3, 4]),
                     label: Label::Parasitized,
@@ -224,17 +228,30 @@ mod tests {
                     bbox: Rect::from([5, 6, 7, 8]),
                     kind: crate::segment::OtherKind::WhiteCell,
                 }],
-                counts: Counts { cells: 1, parasitized: 1 },
+                counts: Counts {
+                    cells: 1,
+                    parasitized: 1,
+                },
                 timing_ms: TimingMs::default(),
             },
-            counted: Counts { cells: 1, parasitized: 1 },
-            model: ModelRef { name: "m".into(), version: "1".into(), sha256: "00".into() },
+            counted: Counts {
+                cells: 1,
+                parasitized: 1,
+            },
+            model: ModelRef {
+                name: "m".into(),
+                version: "1".into(),
+                sha256: "00".into(),
+            },
         };
         let json = serde_json::to_value(&message).unwrap();
         assert_eq!(json["cells"][0]["bbox"], serde_json::json!([1, 2, 3, 4]));
         assert_eq!(json["cells"][0]["label"], "parasitized");
         assert_eq!(json["others"][0]["kind"], "white_cell");
         assert_eq!(json["captured_at"], "1970-01-01T00:00:00Z");
-        assert_eq!(serde_json::from_value::<FieldMessage>(json).unwrap(), message);
+        assert_eq!(
+            serde_json::from_value::<FieldMessage>(json).unwrap(),
+            message
+        );
     }
 }

@@ -78,7 +78,10 @@ mod tests {
             (1, 29, 0.0061, 0.1718),
         ] {
             let (l, h) = wilson(hits, n).unwrap();
-            assert!((l - low).abs() < 5e-5 && (h - high).abs() < 5e-5, "{hits}/{n}: {l} {h}");
+            assert!(
+                (l - low).abs() < 5e-5 && (h - high).abs() < 5e-5,
+                "{hits}/{n}: {l} {h}"
+            );
         }
         assert_eq!(wilson(0, 0), None);
         assert_eq!(wilson(2, 1), None);

@@ -88,6 +88,9 @@ mod tests {
         }
         let device: DeviceId = "lab-3_A".parse().unwrap();
         assert_eq!(Topic::Field.of(&device), "smearscope/lab-3_A/field");
-        assert_eq!(Topic::ImageField.of(&device), "smearscope/lab-3_A/image/field");
+        assert_eq!(
+            Topic::ImageField.of(&device),
+            "smearscope/lab-3_A/image/field"
+        );
     }
 }

@@ -1,0 +1,149 @@
+//! Cell → picture for the network. The trainer and the board call these same functions.
+//!
+//! Crop version 1: [`cut`] (tight box, black outside the mask, as the NIH crops are), then
+//! [`letterbox`] (whole cell kept, its proportions kept), then normalisation. NIH crops are cut
+//! already and enter at [`letterbox`].
+
+use ::image::imageops::{self, FilterType};
+
+use crate::image::{Rgb, RgbImage};
+use crate::model_card::InputSpec;
+use crate::segment::Cell;
+
+/// Cuts a cell out of its field: its tight box, everything outside its mask black.
+///
+/// Pixels of the box that lie outside the field are black too.
+pub fn cut(field: &RgbImage, cell: &Cell) -> RgbImage {
+    RgbImage::from_fn(cell.bbox.w, cell.bbox.h, |x, y| {
+        if cell.mask.get(x, y) {
+            field
+                .get_pixel_checked(cell.bbox.x + x, cell.bbox.y + y)
+                .copied()
+                .unwrap_or(Rgb([0; 3]))
+        } else {
+            Rgb([0; 3])
+        }
+    })
+}
+
+/// Scales a crop with an antialiased triangle filter so that its longer side is `size` pixels,
+/// and centres it on a black square of that size. An empty crop gives a black square.
+pub fn letterbox(crop: &RgbImage, size: u32) -> RgbImage {
+    let (w, h) = crop.dimensions();
+    let longest = w.max(h);
+    let mut square = RgbImage::new(size, size);
+    if longest == 0 || w.min(h) == 0 {
+        return square;
+    }
+    // Rounded to the nearest pixel; the longer side comes out as exactly `size`.
+    let scaled = |side: u32| {
+        let wide =
+            (u64::from(side) * u64::from(size) * 2 + u64::from(longest)) / (2 * u64::from(longest));
+        (wide as u32).max(1)
+    };
+    let (w, h) = (scaled(w), scaled(h));
+    let resized = imageops::resize(crop, w, h, FilterType::Triangle);
+    let (left, top) = ((size - w) / 2, (size - h) / 2);
+    imageops::replace(&mut square, &resized, i64::from(left), i64::from(top));
+    square
+}
+
+/// Crop → the network's input: `3·S·S` values in planes (red, green, blue), row by row,
+/// each `(v / 255 − mean) / std`.
+pub fn prepare(crop: &RgbImage, input: &InputSpec) -> Vec<f32> {
+    normalise(&letterbox(crop, input.size), input)
+}
+
+fn normalise(square: &RgbImage, input: &InputSpec) -> Vec<f32> {
+    let plane = square.width() as usize * square.height() as usize;
+    let mut values = vec![0.0; 3 * plane];
+    for (i, pixel) in square.pixels().enumerate() {
+        for c in 0..3 {
+            values[c * plane + i] = (f32::from(pixel[c]) / 255.0 - input.mean[c]) / input.std[c];
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{Mask, Rect};
+    use proptest::prelude::*;
+
+    fn spec(size: u32) -> InputSpec {
+        InputSpec {
+            size,
+            colour_order: "rgb".into(),
+            mean: [0.5; 3],
+            std: [0.25, 0.5, 1.0],
+        }
+    }
+
+    #[test]
+    fn cut_keeps_the_mask_and_blackens_the_rest() {
+        let field = RgbImage::from_fn(10, 10, |x, y| Rgb([x as u8 + 1, y as u8 + 1, 9]));
+        let mut mask = Mask::new(3, 2);
+        mask.set(0, 0);
+        mask.set(2, 1);
+        let cell = Cell {
+            bbox: Rect::from([8, 4, 3, 2]),
+            mask,
+            area: 2,
+            roundness: 1.0,
+            split: false,
+        };
+        let crop = cut(&field, &cell);
+        assert_eq!(crop.dimensions(), (3, 2));
+        assert_eq!(crop.get_pixel(0, 0), &Rgb([9, 5, 9]));
+        assert_eq!(crop.get_pixel(1, 0), &Rgb([0; 3]));
+        // Marked, but outside the field.
+        assert_eq!(crop.get_pixel(2, 1), &Rgb([0; 3]));
+    }
+
+    #[test]
+    fn a_crop_of_the_right_size_is_not_touched() {
+        let crop = RgbImage::from_fn(64, 64, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
+        assert_eq!(letterbox(&crop, 64), crop);
+    }
+
+    #[test]
+    fn a_wide_crop_is_centred_between_black_bars() {
+        let crop = RgbImage::from_pixel(40, 20, Rgb([200; 3]));
+        let square = letterbox(&crop, 64);
+        assert_eq!(square.get_pixel(32, 15), &Rgb([0; 3]));
+        assert_eq!(square.get_pixel(32, 16), &Rgb([200; 3]));
+        assert_eq!(square.get_pixel(32, 47), &Rgb([200; 3]));
+        assert_eq!(square.get_pixel(32, 48), &Rgb([0; 3]));
+    }
+
+    #[test]
+    fn shrinking_averages_instead_of_skipping() {
+        // A checkerboard of single pixels must become an even gray.
+        let crop = RgbImage::from_fn(256, 256, |x, y| Rgb([255 * ((x + y) % 2) as u8; 3]));
+        assert!(
+            letterbox(&crop, 64)
+                .pixels()
+                .all(|p| (120..=135).contains(&p[0]))
+        );
+    }
+
+    #[test]
+    fn prepare_is_planar_and_normalised() {
+        let crop = RgbImage::from_pixel(32, 32, Rgb([255, 0, 51]));
+        let values = prepare(&crop, &spec(32));
+        assert_eq!(values.len(), 3 * 32 * 32);
+        assert_eq!(values[0], 2.0);
+        assert_eq!(values[32 * 32], -1.0);
+        assert!((values[2 * 32 * 32] - (0.2 - 0.5)).abs() < 1e-6);
+    }
+
+    proptest! {
+        #[test]
+        fn any_shape_becomes_a_full_square(w in 0u32..300, h in 0u32..300, size in 32u32..128) {
+            let values = prepare(&RgbImage::from_pixel(w, h, Rgb([255; 3])), &spec(size));
+            prop_assert_eq!(values.len(), 3 * (size * size) as usize);
+            prop_assert!(values.iter().all(|v| v.is_finite()));
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Runs an .onnx model in tract, one crop at a time.
+//!
+//! tract works best at batch size one with one state per core, so a [`Model`] is loaded and
+//! optimised once and every thread takes a [`Worker`] of its own.
+
+use sha2::{Digest, Sha256};
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+
+use crate::crop;
+use crate::image::RgbImage;
+use crate::message::{Label, ModelRef};
+use crate::model_card::{
+    CardError, INPUT_NAME, METADATA_KEY, ModelCard, OUTPUT_NAME, SELF_TEST_TOLERANCE,
+    self_test_input,
+};
+
+/// Why a model can't be used, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The bytes are no ONNX file, or damaged.
+    #[error("not a readable ONNX file: {0}")]
+    NotOnnx(String),
+    /// A sound ONNX file that did not come from `smearscope-train export`.
+    #[error(
+        "the ONNX file has no model card (metadata {METADATA_KEY:?}); \
+         export it with `smearscope-train export`"
+    )]
+    NoCard,
+    /// Its card can't be used.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The graph does not fit its card.
+    #[error("the ONNX file's {what} is {is}, but its model card asks for {card}")]
+    Shape {
+        /// The input or output.
+        what: &'static str,
+        /// What the graph has.
+        is: String,
+        /// What the card promises.
+        card: String,
+    },
+    /// tract can't run the graph.
+    #[error("tract cannot run this model: {0}")]
+    Unsupported(String),
+    /// A crop of the wrong length was handed in.
+    #[error("the input has {0} values, but the model wants {1}")]
+    Input(usize, usize),
+    /// The network's answer is not a number.
+    #[error("the model answered {0:?}, which are not all finite numbers")]
+    NotFinite(Vec<f32>),
+    /// The self-test came out differently than on the workstation.
+    #[error(
+        "self-test failed: the logits differ by {0} from those in the model card \
+         (at most {SELF_TEST_TOLERANCE} is allowed)"
+    )]
+    SelfTest(f32),
+}
+
+/// A loaded, checked and optimised model.
+///
+/// Invariant: input `image` f32 `[1, 3, S, S]` and output `logits` f32 `[1, classes]`, as the
+/// card says.
+pub struct Model {
+    card: ModelCard,
+    parasitized: usize,
+    sha256: String,
+    plan: Arc<TypedRunnableModel>,
+}
+
+/// What the model says of one cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Opinion {
+    /// The calibrated probability of a parasite, 0 to 1.
+    pub p_parasitized: f32,
+    /// The decision at the card's threshold.
+    pub label: Label,
+}
+
+/// Reads the model card of an .onnx file without preparing the graph.
+///
+/// # Errors
+/// [`EngineError::NotOnnx`], [`EngineError::NoCard`] or [`EngineError::Card`].
+pub fn read_card(onnx: &[u8]) -> Result<ModelCard, EngineError> {
+    card_of(&parse(onnx)?)
+}
+
+fn parse(mut onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
+    let proto = tract_onnx::onnx()
+        .proto_model_for_read(&mut onnx)
+        .map_err(|e| EngineError::NotOnnx(format!("{e:#}")))?;
+    if proto.graph.is_none() {
+        return Err(EngineError::NotOnnx("it holds no graph".into()));
+    }
+    Ok(proto)
+}
+
+fn card_of(proto: &pb::ModelProto) -> Result<ModelCard, EngineError> {
+    let json = proto
+        .metadata_props
+        .iter()
+        .find(|entry| entry.key == METADATA_KEY)
+        .ok_or(EngineError::NoCard)?;
+    Ok(ModelCard::from_json(&json.value)?)
+}
+
+impl Model {
+    /// Reads an .onnx file, checks its card and shapes, and optimises it for batch size one.
+    ///
+    /// # Errors
+    /// Every variant of [`EngineError`] that names something wrong with the file.
+    pub fn load(onnx: &[u8]) -> Result<Self, EngineError> {
+        let proto = parse(onnx)?;
+        let card = card_of(&proto)?;
+        let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
+        let mut graph = tract_onnx::onnx()
+            .with_ignore_output_shapes(true)
+            .model_for_proto_model(&proto)
+            .map_err(unsupported)?;
+        drop(proto);
+        check_names(&graph)?;
+        let size = card.input.size as usize;
+        let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
+        let stated = graph.input_fact(0).map_err(unsupported)?.clone();
+        if stated.unify(&wanted).is_err() {
+            return Err(EngineError::Shape {
+                what: "input",
+                is: format!("{stated:?}"),
+                card: format!("f32 [N, 3, {size}, {size}]"),
+            });
+        }
+        graph.set_input_fact(0, wanted).map_err(unsupported)?;
+        let typed = graph.into_optimized().map_err(unsupported)?;
+        let output = typed.output_fact(0).map_err(unsupported)?;
+        let shape = output.shape.as_concrete();
+        if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {
+            return Err(EngineError::Shape {
+                what: "output",
+                is: format!("{output:?}"),
+                card: format!("f32 [N, {}]", card.classes.len()),
+            });
+        }
+        let plan = typed.into_runnable().map_err(unsupported)?;
+        let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
+        let sha256 = hex::encode(Sha256::digest(onnx));
+        Ok(Self {
+            card,
+            parasitized,
+            sha256,
+            plan,
+        })
+    }
+
+    /// The model's card.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// SHA-256 of the .onnx file in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The model's name on the wire.
+    pub fn reference(&self) -> ModelRef {
+        ModelRef {
+            name: self.card.name.clone(),
+            version: self.card.version.clone(),
+            sha256: self.sha256.clone(),
+        }
+    }
+
+    /// Runs the card's self-test and returns the largest difference of a logit.
+    ///
+    /// # Errors
+    /// [`EngineError::SelfTest`] when it exceeds [`SELF_TEST_TOLERANCE`].
+    pub fn self_test(&self) -> Result<f32, EngineError> {
+        let test = &self.card.self_test;
+        let logits = self
+            .worker()?
+            .logits(&self_test_input(test.seed, self.card.input.size))?;
+        let delta = logits
+            .iter()
+            .zip(&test.logits)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        if delta > SELF_TEST_TOLERANCE {
+            return Err(EngineError::SelfTest(delta));
+        }
+        Ok(delta)
+    }
+
+    /// A state of its own for one thread.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] when tract can't make one.
+    pub fn worker(&self) -> Result<Worker<'_>, EngineError> {
+        let state = self
+            .plan
+            .spawn()
+            .map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        Ok(Worker { model: self, state })
+    }
+}
+
+fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
+    let names = |outlets: &[OutletId]| -> Vec<String> {
+        outlets
+            .iter()
+            .map(|o| graph.node(o.node).name.clone())
+            .collect()
+    };
+    let inputs = names(graph.input_outlets().unwrap_or_default());
+    if inputs != [INPUT_NAME] {
+        return Err(EngineError::Shape {
+            what: "list of inputs",
+            is: format!("{inputs:?}"),
+            card: format!("[{INPUT_NAME:?}]"),
+        });
+    }
+    let outputs = graph.output_outlets().unwrap_or_default();
+    let labels: Vec<_> = outputs
+        .iter()
+        .map(|o| graph.outlet_label(*o).unwrap_or_default().to_owned())
+        .collect();
+    if labels != [OUTPUT_NAME] && names(outputs) != [OUTPUT_NAME] {
+        return Err(EngineError::Shape {
+            what: "list of outputs",
+            is: format!("{labels:?}"),
+            card: format!("[{OUTPUT_NAME:?}]"),
+        });
+    }
+    Ok(())
+}
+
+/// One thread's state of a [`Model`].
+pub struct Worker<'m> {
+    model: &'m Model,
+    state: TypedSimpleState,
+}
+
+impl Worker<'_> {
+    /// Classifies a crop as [`crop::cut`] makes it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFinite`] when the model's answer is no number.
+    pub fn classify(&mut self, crop: &RgbImage) -> Result<Opinion, EngineError> {
+        let card = &self.model.card;
+        let logits = self.logits(&crop::prepare(crop, &card.input))?;
+        let p_parasitized = softmax(&logits, card.temperature, self.model.parasitized);
+        let label = if p_parasitized >= card.threshold {
+            Label::Parasitized
+        } else {
+            Label::Uninfected
+        };
+        Ok(Opinion {
+            p_parasitized,
+            label,
+        })
+    }
+
+    /// Runs the network on `3·S·S` values as [`crop::prepare`] makes them; one logit per class.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity.
+    pub fn logits(&mut self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let size = self.model.card.input.size as usize;
+        if input.len() != 3 * size * size {
+            return Err(EngineError::Input(input.len(), 3 * size * size));
+        }
+        let run = |state: &mut TypedSimpleState| -> TractResult<Vec<f32>> {
+            let tensor = Tensor::from_shape(&[1, 3, size, size], input)?;
+            let outputs = state.run(tvec!(tensor.into()))?;
+            Ok(outputs[0].view().as_slice::<f32>()?.to_vec())
+        };
+        let logits =
+            run(&mut self.state).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        if logits.iter().all(|l| l.is_finite()) {
+            Ok(logits)
+        } else {
+            Err(EngineError::NotFinite(logits))
+        }
+    }
+}
+
+/// The softmax of `logits / temperature` at `class`, computed without overflow.
+fn softmax(logits: &[f32], temperature: f32, class: usize) -> f32 {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |l: f32| ((l - highest) / temperature).exp();
+    weight(logits[class]) / logits.iter().map(|&l| weight(l)).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_is_calibrated_and_does_not_overflow() {
+        assert!((softmax(&[0.0, 0.0], 1.0, 0) - 0.5).abs() < 1e-7);
+        assert!((softmax(&[2.0, 0.0], 2.0, 0) - 0.731_058_6).abs() < 1e-6);
+        assert_eq!(softmax(&[1e30, -1e30], 1.0, 1), 0.0);
+        assert_eq!(softmax(&[1e30, -1e30], 1.0, 0), 1.0);
+    }
+
+    #[test]
+    fn a_worker_may_move_to_a_thread() {
+        fn send<T: Send>() {}
+        fn sync<T: Sync>() {}
+        send::<Worker<'_>>();
+        sync::<Model>();
+    }
+
+    #[test]
+    fn garbage_is_no_model() {
+        assert!(matches!(
+            Model::load(b"not a model"),
+            Err(EngineError::NotOnnx(_))
+        ));
+        assert!(matches!(Model::load(b""), Err(EngineError::NotOnnx(_))));
+    }
+}
