@@ -3,6 +3,8 @@
 //! No file or network access, no async, no libtorch. tract is used in [`engine`] only,
 //! behind the cargo feature of that name.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod crop;
 #[cfg(feature = "engine")]
 pub mod engine;
@@ -11,5 +13,6 @@ pub mod image;
 pub mod message;
 pub mod model_card;
 pub mod parasitemia;
+pub mod score;
 pub mod segment;
 pub mod topic;
