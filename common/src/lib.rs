@@ -15,4 +15,5 @@ pub mod model_card;
 pub mod parasitemia;
 pub mod score;
 pub mod segment;
+pub mod synth;
 pub mod topic;
