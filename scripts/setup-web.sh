@@ -10,28 +10,35 @@ source "$SMEARSCOPE_ROOT/scripts/apt.sh"
 source "$SMEARSCOPE_ROOT/scripts/web.sh"
 cd "$SMEARSCOPE_ROOT"
 
-mapfile -t folders < <(web_folders)
-((${#folders[@]})) || exit 0
-
-apt_need nodejs have node
-apt_need npm have npm
-apt_install || {
-    skip "web: no Node.js to be had"
-    exit 0
+# The version of Node.js that is here, or that apt would install; empty if neither.
+node_version() {
+    if have node && have npm; then
+        node -p process.versions.node
+    else
+        LC_ALL=C apt-cache policy nodejs 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9][0-9.]*\).*/\1/p'
+    fi
 }
 
-for folder in "${folders[@]}"; do
-    if ! web_node_suffices "$folder"; then
-        skip "$folder: needs Node.js $(web_engine "$folder"), found $(node --version)"
+for folder in $(web_folders); do
+    # npm rewrites parts of node_modules at will; the lock file as it was when installed is the only sure sign.
+    ! web_ready "$folder" || continue
+    wanted=$(web_engine "$folder")
+    version=$(node_version)
+    # npm from Debian is some hundred packages: not installed only to learn that its Node.js is too old.
+    if [[ -z "$version" ]] || ! at_least "$wanted" "$version"; then
+        skip "$folder: its tests need Node.js $wanted or newer with npm, and there is ${version:-none} to be had"
         continue
     fi
-    # npm rewrites parts of node_modules at will; the lock file as installed is the only sure sign.
-    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.lock.installed"; then
-        say "npm ci in $folder"
-        if (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error </dev/null); then
-            cp "$folder/package-lock.json" "$folder/node_modules/.lock.installed"
-        else
-            skip "$folder: npm ci failed"
-        fi
+    apt_need nodejs have node
+    apt_need npm have npm
+    apt_install || {
+        skip "$folder: its tests need Node.js, which could not be installed"
+        continue
+    }
+    say "npm ci in $folder"
+    if (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error </dev/null); then
+        cp "$folder/package-lock.json" "$folder/node_modules/.lock.installed"
+    else
+        skip "$folder: npm ci failed"
     fi
 done

@@ -11,20 +11,14 @@ web_folders() {
     done
 }
 
-# web_engine FOLDER: the `engines.node` of its package.json, empty if it has none.
+# web_engine FOLDER: the oldest Node.js that its package.json accepts, as a number; `engines.node` is `>=NUMBER` in all.
 web_engine() {
-    node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).engines?.node ?? ""' "$SMEARSCOPE_ROOT/$1/package.json"
+    python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get("engines", {}).get("node", ">=0").removeprefix(">="))' \
+        "$SMEARSCOPE_ROOT/$1/package.json"
 }
 
-# web_node_suffices FOLDER: is this Node.js new enough? Only the form `>=MAJOR.MINOR` is understood, and used.
-web_node_suffices() {
-    node -e '
-        const numbers = (text) => (text.match(/\d+/g) ?? []).slice(0, 2).map(Number);
-        const [wantMajor = 0, wantMinor = 0] = numbers(process.argv[1]);
-        const [major, minor] = numbers(process.versions.node);
-        process.exit(major > wantMajor || (major === wantMajor && minor >= wantMinor) ? 0 : 1);
-    ' "$(web_engine "$1")"
-}
+# at_least WANTED FOUND: is version FOUND the same as WANTED, or newer?
+at_least() { [[ "$(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1)" == "$1" ]]; }
 
 # web_ready FOLDER: were its modules installed, from the lock file as it is now?
 web_ready() {
