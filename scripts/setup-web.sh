@@ -22,11 +22,11 @@ node_version() {
 for folder in $(web_folders); do
     # npm rewrites parts of node_modules at will; the lock file as it was when installed is the only sure sign.
     ! web_ready "$folder" || continue
-    wanted=$(web_engine "$folder")
+    oldest=$(web_engine "$folder")
     version=$(node_version)
     # npm from Debian is some hundred packages: not installed only to learn that its Node.js is too old.
-    if [[ -z "$version" ]] || ! at_least "$wanted" "$version"; then
-        skip "$folder: its tests need Node.js $wanted or newer with npm, and there is ${version:-none} to be had"
+    if [[ -z "$version" ]] || ! at_least "$oldest" "$version"; then
+        skip "$folder: its tests need Node.js $oldest or newer with npm, and there is ${version:-none} to be had"
         continue
     fi
     apt_need nodejs have node
