@@ -43,7 +43,7 @@ fn uniform(name: &str, count: usize) -> Vec<f64> {
 }
 
 /// Twin of `made_up` in the script.
-fn made_up(name: &str, shape: &[i64]) -> Tensor {
+pub fn made_up(name: &str, shape: &[i64]) -> Tensor {
     let count = shape.iter().product::<i64>() as usize;
     let fan_in = shape[1..].iter().product::<i64>() as f64;
     let values: Vec<f32> = uniform(name, count)
@@ -68,10 +68,16 @@ fn all_four_answer_as_torchvision_does() {
         let store = VarStore::new(Device::Cpu);
         let net = DenseNet::new(&store.root(), architecture, Head::Linear, 2);
         let variables: BTreeMap<_, _> = store.variables().into_iter().collect();
-        let listing: String =
-            variables.iter().map(|(n, t)| format!("{n} {:?}\n", t.size())).collect();
+        let listing: String = variables
+            .iter()
+            .map(|(n, t)| format!("{n} {:?}\n", t.size()))
+            .collect();
         assert_eq!(variables.len(), answers.variables, "{name}");
-        assert_eq!(hex::encode(Sha256::digest(listing)), answers.names_sha256, "{name}");
+        assert_eq!(
+            hex::encode(Sha256::digest(listing)),
+            answers.names_sha256,
+            "{name}"
+        );
         tch::no_grad(|| {
             for (variable, mut tensor) in variables {
                 tensor.copy_(&made_up(&variable, &tensor.size()));
@@ -88,8 +94,14 @@ fn all_four_answer_as_torchvision_does() {
             let delta = (ours - Tensor::from_slice(&logits)).abs().max();
             let delta = f64::try_from(delta).unwrap();
             let largest = logits.iter().fold(0f32, |a, b| a.max(b.abs()));
-            assert!(largest > 0.1, "{name} at {size}: the fixture's logits say nothing: {logits:?}");
-            assert!(delta <= 1e-4, "{name} at {size}: differs by {delta} from {logits:?}");
+            assert!(
+                largest > 0.1,
+                "{name} at {size}: the fixture's logits say nothing: {logits:?}"
+            );
+            assert!(
+                delta <= 1e-4,
+                "{name} at {size}: differs by {delta} from {logits:?}"
+            );
         }
     }
 }
