@@ -2,7 +2,7 @@
 //!
 //! 1. [`grid`]: the picture is reduced until a cell is about 40 pixels wide.
 //! 2. [`background`]: the light behind the cells is modelled and taken out of the green channel.
-//! 3. [`threshold`]: Otsu's threshold parts cells from background.
+//! 3. [`threshold`], [`local`]: Otsu's threshold parts cells from background, then each neighbourhood its own.
 //! 4. [`holes`]: pale centres are filled; what they leave tells the size of the cells.
 //! 5. [`distance`], [`watershed`]: touching cells are split.
 //! 6. [`classify`]: platelets, white cells, debris and cells cut by the frame are set apart.
@@ -17,6 +17,7 @@ mod classify;
 mod distance;
 mod grid;
 mod holes;
+mod local;
 mod mask;
 mod quality;
 mod regions;
@@ -124,10 +125,10 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
     for &value in &dark.data {
         histogram[usize::from(value)] += 1;
     }
-    let Some(limit) = threshold::cell_threshold(&histogram) else {
+    let Some(threshold) = threshold::cell_threshold(&histogram) else {
         return (Segmentation::default(), None);
     };
-    let mut mask = dark.map(|value| value > limit);
+    let mut mask = local::darker_than_around(&dark, threshold);
     let filled = holes::fill(&mut mask);
     let Some(radius) = filled.radius else {
         return (Segmentation::default(), None);

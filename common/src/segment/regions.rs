@@ -8,6 +8,8 @@ use crate::geometry::Rect;
 pub(super) struct Region {
     /// Pixels.
     pub area: u32,
+    /// The place in the plane of its first pixel.
+    pub first: usize,
     /// First column.
     pub left: usize,
     /// First row.
@@ -23,6 +25,7 @@ pub(super) struct Region {
 impl Region {
     const EMPTY: Self = Self {
         area: 0,
+        first: 0,
         left: usize::MAX,
         top: usize::MAX,
         right: 0,
@@ -185,6 +188,9 @@ fn measure(labels: &Grid<u32>, count: usize) -> Vec<Region> {
                 continue;
             }
             let region = &mut regions[label as usize - 1];
+            if region.area == 0 {
+                region.first = y * w + x;
+            }
             region.area += 1;
             region.left = region.left.min(x);
             region.right = region.right.max(x);
