@@ -9,7 +9,7 @@ const MAX_PART: f32 = 0.9;
 
 /// A hole of any shape that is no more than this part of a cell's disc is filled: a slit, a vacuole, or so
 /// little background that it doesn't matter.
-const SMALL_PART: f32 = 0.05;
+const SMALL_PART: f32 = 0.02;
 
 /// A pale centre fills nearly all of its octagonal hull. The background that touching cells enclose is hollow
 /// between its corners: it fills about half, a little more where a blur has cut the corners off.
@@ -17,8 +17,11 @@ const MIN_SOLIDITY: f32 = 0.75;
 
 /// One that a smear of hemoglobin or a parasite juts into fills less of its hull; then it must be at the
 /// middle of something as wide as a cell: between these parts of a cell's radius away from the background.
-const MIN_LOOSE_SOLIDITY: f32 = 0.55;
+const MIN_LOOSE_SOLIDITY: f32 = 0.58;
 const MIDDLE: std::ops::Range<f32> = 0.75..1.25;
+
+/// A hole that is no more than this part of what is around it is first filled whatever its shape.
+const MAX_PART_OF_THING: f32 = 0.1;
 
 /// With its holes filled, a single cell is no larger than this many discs.
 const MAX_SINGLE: f32 = 1.5;
@@ -27,7 +30,7 @@ const MAX_SINGLE: f32 = 1.5;
 const SINGLE_ROUNDNESS: f32 = 0.8;
 
 /// The least part of all dark pixels that single cells must make up to tell the size of the cells.
-const MIN_SINGLES: f32 = 0.1;
+const MIN_SINGLES: f32 = 0.03;
 
 /// What follows from a mask without pale centres.
 pub(super) struct Filled {
@@ -40,18 +43,16 @@ pub(super) struct Filled {
 /// Fills the pale centres of `mask`.
 ///
 /// How large a pale centre may be depends on the size of the cells, and that can only be seen when the
-/// pale centres are filled. So first everything is filled that is enclosed; the round things tell the size;
-/// then what is too large, or has the shape of background, is opened again.
+/// pale centres are filled. So first everything is filled that may be one by its shape; the round things
+/// then tell the size; what is too large, or too hollow for its place, is opened again.
 pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
-    let (width, height) = (mask.width, mask.height);
-    let holes = connected(mask, false, Corners::Apart);
-    let areas = areas_with_islands(mask, &holes);
-    let enclosed: Vec<bool> = holes
-        .regions
+    let labelled = connected(mask, false, Corners::Apart);
+    let holes = holes(mask, &labelled);
+    let first: Vec<bool> = holes
         .iter()
-        .map(|hole| !hole.touches_frame(width, height))
+        .map(|hole| hole.is_some_and(|h| h.may_be_pale))
         .collect();
-    apply(mask, &holes, &enclosed);
+    apply(mask, &labelled, &first);
     let whole = connected(mask, true, Corners::Joined);
     let distance = distances(mask);
     let Some(radius) = typical_radius(&whole, &distance) else {
@@ -61,98 +62,81 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
         };
     };
     let disc = std::f32::consts::PI * radius * radius;
-    let mut hulls = vec![Hull::default(); holes.regions.len()];
-    for y in 0..height {
-        let things = whole.labels.row(y);
-        for (x, (&hole, &thing)) in holes.labels.row(y).iter().zip(things).enumerate() {
-            if hole != 0 {
-                hulls[hole as usize - 1].add(x, y, thing);
-            }
-        }
-    }
-    let pale: Vec<bool> = (0..areas.len())
-        .map(|i| {
-            let (hull, area) = (&hulls[i], areas[i] as f32);
-            let part = area / disc;
-            let single = || whole.regions[hull.thing as usize - 1].area as f32 <= MAX_SINGLE * disc;
-            let fits = || {
-                let region = &holes.regions[i];
-                let solidity = area / hull.area(region).max(1.0);
-                let (x, y) = (
-                    (region.left + region.right) / 2,
-                    (region.top + region.bottom) / 2,
-                );
-                let depth = f32::from(distance.data[y * width + x]) / f32::from(UNIT) / radius;
-                solidity >= MIN_SOLIDITY
-                    || solidity >= MIN_LOOSE_SOLIDITY && MIDDLE.contains(&depth)
-            };
-            enclosed[i] && (part <= SMALL_PART || part <= MAX_PART && (single() || fits()))
-        })
+    let is_pale = |hole: &Hole| {
+        let part = hole.area as f32 / disc;
+        let around = whole.labels.data[hole.beside] as usize;
+        let single = whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc;
+        let depth = f32::from(distance.data[hole.middle]) / f32::from(UNIT) / radius;
+        let fits = hole.solidity >= MIN_SOLIDITY
+            || hole.solidity >= MIN_LOOSE_SOLIDITY && MIDDLE.contains(&depth);
+        part <= SMALL_PART || part <= MAX_PART && (single || fits)
+    };
+    let second: Vec<bool> = holes
+        .iter()
+        .map(|hole| hole.as_ref().is_some_and(is_pale))
         .collect();
-    if pale == enclosed {
+    if second == first {
         return Filled {
             distance,
             radius: Some(radius),
         };
     }
-    apply(mask, &holes, &pale);
+    apply(mask, &labelled, &second);
     Filled {
         distance: distances(mask),
         radius: Some(radius),
     }
 }
 
-/// The area of each hole with the dark islands in it: a target cell has one in its pale centre, and a parasite
-/// may be one.
-fn areas_with_islands(mask: &Grid<bool>, holes: &Labelled) -> Vec<u32> {
-    let mut areas: Vec<u32> = holes.regions.iter().map(|hole| hole.area).collect();
-    for thing in connected(mask, true, Corners::Joined).regions {
-        // What lies before a thing's first pixel lies around the thing, except at the start of a row, where
-        // the frame is.
-        if thing.first % mask.width > 0 {
-            let around = holes.labels.data[thing.first - 1];
-            areas[around as usize - 1] += thing.area;
-        }
-    }
-    areas
+/// An enclosed region of bright pixels.
+#[derive(Clone, Copy)]
+struct Hole {
+    /// Its pixels with those of the dark islands in it: a target cell has one in its pale centre, and a parasite
+    /// may be one.
+    area: u32,
+    /// The area as a part of the octagonal hull's.
+    solidity: f32,
+    /// The place of a dark pixel of what encloses it.
+    beside: usize,
+    /// The place of the middle of its box.
+    middle: usize,
+    /// Whether it may be a pale centre, as far as can be said without knowing the size of the cells.
+    may_be_pale: bool,
 }
 
-/// How far a hole reaches along the diagonals, and what it is in.
-#[derive(Clone, Copy, Default)]
-struct Hull {
-    /// The largest values of −x−y, y−x, x−y and x+y.
-    corners: Option<[isize; 4]>,
-    /// The label of the thing around it.
-    thing: u32,
-}
-
-impl Hull {
-    fn add(&mut self, x: usize, y: usize, thing: u32) {
-        let (x, y) = (x as isize, y as isize);
-        let own = [-x - y, y - x, x - y, x + y];
-        let corners = self.corners.get_or_insert(own);
-        for (corner, own) in corners.iter_mut().zip(own) {
-            *corner = own.max(*corner);
+/// The bright regions; `None` where one reaches the frame.
+fn holes(mask: &Grid<bool>, bright: &Labelled) -> Vec<Option<Hole>> {
+    let (width, height) = (mask.width, mask.height);
+    let dark = connected(mask, true, Corners::Joined);
+    let mut areas: Vec<u32> = bright.regions.iter().map(|region| region.area).collect();
+    for thing in &dark.regions {
+        // What lies before the first pixel of a region lies around the region; at the start of a row that is
+        // the frame.
+        if thing.first % width > 0 {
+            areas[bright.labels.data[thing.first - 1] as usize - 1] += thing.area;
         }
-        self.thing = thing;
     }
-
-    /// The area of the octagon around it, as far as its box and its diagonals tell.
-    fn area(&self, hole: &Region) -> f32 {
-        let [left, top, right, bottom] =
-            [hole.left, hole.top, hole.right, hole.bottom].map(|v| v as isize);
-        let whole = ((right - left + 1) * (bottom - top + 1)) as f32;
-        let most = [-left - top, bottom - left, right - top, right + bottom];
-        let cut: f32 = self
-            .corners
-            .iter()
-            .flat_map(|corners| most.iter().zip(corners))
-            .map(|(most, corner)| (most - corner) as f32)
-            // A corner that the hull leaves d pixels short of holds 1 + 2 + … + d of them less.
-            .map(|d| d * (d + 1.0) / 2.0)
-            .sum();
-        whole - cut
-    }
+    let hole = |(i, region): (usize, &Region)| {
+        if region.touches_frame(width, height) {
+            return None;
+        }
+        let (area, beside) = (areas[i], region.first - 1);
+        let solidity = area as f32 / region.octagon().max(1.0);
+        let around = dark.regions[dark.labels.data[beside] as usize - 1].area;
+        let (x, y) = (
+            (region.left + region.right) / 2,
+            (region.top + region.bottom) / 2,
+        );
+        Some(Hole {
+            area,
+            solidity,
+            beside,
+            middle: y * width + x,
+            may_be_pale: solidity >= MIN_LOOSE_SOLIDITY
+                || area as f32 <= MAX_PART_OF_THING * around as f32,
+        })
+    };
+    bright.regions.iter().enumerate().map(hole).collect()
 }
 
 /// Makes the chosen holes part of the mask, and the others not.

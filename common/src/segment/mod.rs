@@ -94,6 +94,9 @@ const GOOD_DIAMETER: f32 = 32.0;
 /// Cells narrower than this can't be told from grain, in pixels.
 const MIN_CELL_DIAMETER: f32 = 8.0;
 
+/// The half width of the thinnest thing that is kept, as a part of a cell's radius.
+const THINNEST: f32 = 0.13;
+
 /// The part of the countable cells that had to be cut from a clump in a crowded field.
 const CROWDED_SPLIT: f32 = 0.6;
 
@@ -129,10 +132,11 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
         return (Segmentation::default(), None);
     };
     let mut mask = local::darker_than_around(&dark, threshold);
-    let filled = holes::fill(&mut mask);
+    let mut filled = holes::fill(&mut mask);
     let Some(radius) = filled.radius else {
         return (Segmentation::default(), None);
     };
+    distance::open(&mut filled.distance, THINNEST * radius);
     let split = watershed::split(&filled.distance, radius);
     let red = background::darkness(&reduced.red);
     let classified = classify::classify(&split, &red, radius);
