@@ -1,0 +1,101 @@
+// The picture and its boxes. A parasitized cell differs from the others by colour, by a thick
+// dashed line and by a marker above it, so that it is found without colour vision.
+
+import { place, type Size } from "./geometry";
+import type { Box, Cell, FieldMessage } from "./messages";
+
+/** Chosen to stand out from a Giemsa stain in both themes: the picture has no dark mode. */
+const PARASITIZED = "#a8003b";
+const UNINFECTED = "#005a9c";
+const OTHER = "#4a4a4a";
+const HALO = "rgba(255, 255, 255, 0.9)";
+
+type Pen = CanvasRenderingContext2D;
+
+function outline(pen: Pen, [x, y, w, h]: Box, radius: number): void {
+  pen.beginPath();
+  pen.roundRect(x, y, w, h, radius);
+}
+
+function strokeTwice(pen: Pen, width: number, colour: string, dash: number[]): void {
+  pen.setLineDash([]);
+  pen.lineWidth = width + 2;
+  pen.strokeStyle = HALO;
+  pen.stroke();
+  pen.setLineDash(dash);
+  pen.lineWidth = width;
+  pen.strokeStyle = colour;
+  pen.stroke();
+}
+
+/** A filled diamond on the middle of the box's upper edge. */
+function marker(pen: Pen, [x, y, w]: Box): void {
+  const size = 6;
+  const cx = x + w / 2;
+  pen.beginPath();
+  pen.moveTo(cx, y - size);
+  pen.lineTo(cx + size, y);
+  pen.lineTo(cx, y + size);
+  pen.lineTo(cx - size, y);
+  pen.closePath();
+  pen.setLineDash([]);
+  pen.lineWidth = 3;
+  pen.strokeStyle = HALO;
+  pen.stroke();
+  pen.fillStyle = PARASITIZED;
+  pen.fill();
+}
+
+export function drawOther(pen: Pen, box: Box): void {
+  outline(pen, box, 2);
+  pen.globalAlpha = 0.55;
+  pen.setLineDash([1, 3]);
+  pen.lineWidth = 1;
+  pen.strokeStyle = OTHER;
+  pen.stroke();
+  pen.globalAlpha = 1;
+}
+
+export function drawUninfected(pen: Pen, box: Box): void {
+  outline(pen, box, Math.min(box[2], box[3]) / 3);
+  pen.setLineDash([]);
+  pen.lineWidth = 1;
+  pen.strokeStyle = UNINFECTED;
+  pen.stroke();
+}
+
+export function drawParasitized(pen: Pen, box: Box): void {
+  outline(pen, box, 0);
+  strokeTwice(pen, 3, PARASITIZED, [7, 4]);
+  marker(pen, box);
+}
+
+export function drawChosen(pen: Pen, box: Box): void {
+  outline(pen, box, 4);
+  strokeTwice(pen, 2, "#000000", []);
+}
+
+/**
+ * Draws the boxes of `field` onto a drawing of `size` screen pixels and answers how many cells it
+ * boxed. Parasitized cells come last, so that no neighbour's line crosses theirs.
+ */
+export function drawBoxes(pen: Pen, field: FieldMessage, size: Size, chosen: Cell | null): number {
+  for (const other of field.others) {
+    drawOther(pen, place(other, field, size));
+  }
+  for (const parasitized of [false, true]) {
+    for (const cell of field.cells) {
+      if (cell.parasitized === parasitized) {
+        if (parasitized) {
+          drawParasitized(pen, place(cell.bbox, field, size, 2));
+        } else {
+          drawUninfected(pen, place(cell.bbox, field, size));
+        }
+      }
+    }
+  }
+  if (chosen) {
+    drawChosen(pen, place(chosen.bbox, field, size, 7));
+  }
+  return field.cells.length;
+}

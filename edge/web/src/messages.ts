@@ -1,0 +1,313 @@
+// What comes from the broker, checked before anything else touches it.
+//
+// A broker is shared: other programs, other versions and mistakes publish there too. Each parser
+// answers with the value or with one sentence that says what is wrong, and never throws. Keys that
+// the page doesn't use are neither read nor required.
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; reason: string };
+
+/** `[x, y, w, h]` in pixels of the field. */
+export type Box = readonly [number, number, number, number];
+
+export interface Cell {
+  bbox: Box;
+  parasitized: boolean;
+  p: number;
+}
+
+export interface Counts {
+  cells: number;
+  parasitized: number;
+}
+
+export interface Quality {
+  focus: number;
+  exposure: number;
+  crowded: boolean;
+}
+
+export interface Model {
+  name: string;
+  version: string;
+}
+
+export interface FieldMessage {
+  id: string;
+  seq: number;
+  bootId: string;
+  capturedAt: Date;
+  source: string;
+  width: number;
+  height: number;
+  quality: Quality;
+  cells: Cell[];
+  others: Box[];
+  counts: Counts;
+  counted: Counts;
+  model: Model;
+}
+
+export interface Parasitemia {
+  percent: number;
+  low: number;
+  high: number;
+}
+
+export type SlideState = "insufficient" | "below_detection_limit" | "sufficient";
+
+export interface SlideMessage {
+  id: string;
+  fields: number;
+  counts: Counts;
+  parasitemia: Parasitemia | null;
+  interval: string;
+  cellsNeeded: number;
+  state: SlideState;
+}
+
+export type DeviceState = "online" | "offline" | "stopped";
+
+export interface StatusMessage {
+  state: DeviceState;
+  device: string;
+  version: string;
+  model: Model;
+  bootId: string;
+}
+
+export const FIELD_SCHEMA = "smearscope.field/1";
+export const SLIDE_SCHEMA = "smearscope.slide/1";
+export const STATUS_SCHEMA = "smearscope.status/1";
+
+/** More than any real field or picture needs; beyond it a payload is not even read. */
+const MAX_JSON_BYTES = 4 * 1024 * 1024;
+export const MAX_IMAGE_BYTES = 16 * 1024 * 1024;
+const MAX_THINGS = 20_000;
+const MAX_SIDE = 65_535;
+const MAX_TEXT = 200;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const DEVICE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text);
+
+/** Thrown and caught inside this file only. */
+class Unfit extends Error {}
+
+type Json = Record<string, unknown>;
+
+function unfit(path: string, wanted: string): never {
+  throw new Unfit(`"${path}" is not ${wanted}`);
+}
+
+function object(value: unknown, path: string): Json {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    unfit(path, "an object");
+  }
+  return value as Json;
+}
+
+function list(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) {
+    unfit(path, "a list");
+  }
+  if (value.length > MAX_THINGS) {
+    unfit(path, `a list of at most ${MAX_THINGS} entries`);
+  }
+  return value;
+}
+
+function number(value: unknown, path: string, low = -Infinity, high = Infinity): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || value < low || value > high) {
+    unfit(path, low === -Infinity ? "a number" : `a number from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function count(value: unknown, path: string, high = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > high) {
+    unfit(path, "a whole number that a count can have");
+  }
+  return value;
+}
+
+function text(value: unknown, path: string): string {
+  if (typeof value !== "string" || value.length > MAX_TEXT) {
+    unfit(path, `a text of at most ${MAX_TEXT} characters`);
+  }
+  return value;
+}
+
+function boolean(value: unknown, path: string): boolean {
+  if (typeof value !== "boolean") {
+    unfit(path, "true or false");
+  }
+  return value;
+}
+
+function oneOf<T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
+  const found = allowed.find((a) => a === value);
+  return found ?? unfit(path, `one of ${allowed.join(", ")}`);
+}
+
+function uuid(value: unknown, path: string): string {
+  const lower = typeof value === "string" ? value.toLowerCase() : "";
+  return UUID.test(lower) ? lower : unfit(path, "a UUID");
+}
+
+function time(value: unknown, path: string): Date {
+  const date = new Date(typeof value === "string" ? value : Number.NaN);
+  return Number.isNaN(date.getTime()) ? unfit(path, "a time") : date;
+}
+
+function box(value: unknown, path: string): Box {
+  if (!Array.isArray(value) || value.length !== 4) {
+    unfit(path, "a box of four numbers");
+  }
+  const [x, y, w, h] = value.map((v) => count(v, path, MAX_SIDE)) as [number, number, number, number];
+  return [x, y, w, h];
+}
+
+function counts(value: Json, path: string): Counts {
+  const cells = count(value["cells"], `${path}cells`);
+  const parasitized = count(value["parasitized"], `${path}parasitized`);
+  if (parasitized > cells) {
+    unfit(`${path}parasitized`, "at most the number of cells");
+  }
+  return { cells, parasitized };
+}
+
+function model(value: unknown): Model {
+  const m = object(value, "model");
+  return { name: text(m["name"], "model.name"), version: text(m["version"], "model.version") };
+}
+
+function parse<T>(
+  payload: Uint8Array,
+  what: string,
+  schema: string,
+  read: (json: Json) => T,
+): Parsed<T> {
+  const refuse = (why: string): Parsed<T> => ({ ok: false, reason: `A ${what} message was ignored: ${why}.` });
+  if (payload.byteLength > MAX_JSON_BYTES) {
+    return refuse(`it has ${payload.byteLength} bytes, more than ${MAX_JSON_BYTES}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+  } catch {
+    return refuse("it is not JSON");
+  }
+  try {
+    const message = object(json, "the message");
+    const found = text(message["schema"], "schema");
+    if (found !== schema) {
+      return refuse(`its schema is "${found}", and this page reads "${schema}"`);
+    }
+    return { ok: true, value: read(message) };
+  } catch (error) {
+    if (error instanceof Unfit) {
+      return refuse(error.message);
+    }
+    throw error;
+  }
+}
+
+/** The device a message names must be the one its topic names; else one board could speak for another. */
+function fromDevice(json: Json, device: string): string {
+  const found = text(json["device"], "device");
+  return found === device ? found : unfit("device", `"${device}", as its topic says`);
+}
+
+export function parseField(payload: Uint8Array, device: string): Parsed<FieldMessage> {
+  return parse(payload, "field", FIELD_SCHEMA, (m) => {
+    fromDevice(m, device);
+    const quality = object(m["quality"], "quality");
+    return {
+      id: uuid(m["id"], "id"),
+      seq: count(m["seq"], "seq"),
+      bootId: uuid(m["boot_id"], "boot_id"),
+      capturedAt: time(m["captured_at"], "captured_at"),
+      source: text(m["source"], "source"),
+      width: count(m["width"], "width", MAX_SIDE),
+      height: count(m["height"], "height", MAX_SIDE),
+      quality: {
+        focus: number(quality["focus"], "quality.focus"),
+        exposure: number(quality["exposure"], "quality.exposure"),
+        crowded: boolean(quality["crowded"], "quality.crowded"),
+      },
+      cells: list(m["cells"], "cells").map((value, i) => {
+        const cell = object(value, `cells[${i}]`);
+        return {
+          bbox: box(cell["bbox"], `cells[${i}].bbox`),
+          parasitized: oneOf(cell["label"], `cells[${i}].label`, ["parasitized", "uninfected"]) === "parasitized",
+          p: number(cell["p_parasitized"], `cells[${i}].p_parasitized`, 0, 1),
+        };
+      }),
+      others: list(m["others"], "others").map((value, i) =>
+        box(object(value, `others[${i}]`)["bbox"], `others[${i}].bbox`),
+      ),
+      counts: counts(object(m["counts"], "counts"), "counts."),
+      counted: counts(object(m["counted"], "counted"), "counted."),
+      model: model(m["model"]),
+    };
+  });
+}
+
+export function parseSlide(payload: Uint8Array, device: string): Parsed<SlideMessage> {
+  return parse(payload, "slide", SLIDE_SCHEMA, (m) => {
+    fromDevice(m, device);
+    let parasitemia: Parasitemia | null = null;
+    if (m["parasitemia"] !== null) {
+      const p = object(m["parasitemia"], "parasitemia");
+      parasitemia = {
+        percent: number(p["percent"], "parasitemia.percent", 0, 100),
+        low: number(p["low"], "parasitemia.low", 0, 100),
+        high: number(p["high"], "parasitemia.high", 0, 100),
+      };
+    }
+    return {
+      id: uuid(m["id"], "id"),
+      fields: count(m["fields"], "fields"),
+      counts: counts(m, ""),
+      parasitemia,
+      interval: text(m["interval"], "interval"),
+      cellsNeeded: count(m["cells_needed"], "cells_needed"),
+      state: oneOf(m["state"], "state", ["insufficient", "below_detection_limit", "sufficient"]),
+    };
+  });
+}
+
+export function parseStatus(payload: Uint8Array, device: string): Parsed<StatusMessage> {
+  return parse(payload, "status", STATUS_SCHEMA, (m) => ({
+    device: fromDevice(m, device),
+    state: oneOf(m["state"], "state", ["online", "offline", "stopped"]),
+    version: text(m["version"], "version"),
+    model: model(m["model"]),
+    bootId: uuid(m["boot_id"], "boot_id"),
+  }));
+}
+
+export interface Picture {
+  fieldId: string;
+  bytes: Uint8Array;
+}
+
+/**
+ * A field's JPEG; `fieldId` is the MQTT 5 user property `field_id`, which alone says to which
+ * field the picture belongs.
+ */
+export function parsePicture(payload: Uint8Array, fieldId: unknown): Parsed<Picture> {
+  const refuse = (why: string): Parsed<Picture> => ({ ok: false, reason: `A picture was ignored: ${why}.` });
+  const id = typeof fieldId === "string" ? fieldId.toLowerCase() : "";
+  if (!UUID.test(id)) {
+    return refuse('its user property "field_id" is not a UUID, so it belongs to no field');
+  }
+  if (payload.byteLength > MAX_IMAGE_BYTES) {
+    return refuse(`it has ${payload.byteLength} bytes, more than ${MAX_IMAGE_BYTES}`);
+  }
+  if (payload[0] !== 0xff || payload[1] !== 0xd8 || payload[2] !== 0xff) {
+    return refuse("it is not a JPEG");
+  }
+  return { ok: true, value: { fieldId: id, bytes: payload } };
+}

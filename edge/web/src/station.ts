@@ -1,0 +1,201 @@
+// All that the page knows, and the rules by which a message changes it. No DOM, no network, no
+// clock of its own.
+
+import {
+  parseField,
+  parsePicture,
+  parseSlide,
+  parseStatus,
+  isDeviceId,
+  type FieldMessage,
+  type Parsed,
+  type Picture,
+  type SlideMessage,
+  type StatusMessage,
+} from "./messages";
+import { alarmWords, type LinkState } from "./words";
+
+/** A value with the moment and the connection it came by. */
+export interface Received<T> {
+  value: T;
+  at: number;
+  session: number;
+}
+
+/** A retained status comes with the subscription; after this long there is none. */
+const STATUS_PATIENCE_MS = 3000;
+
+/** A broker full of names must not fill the page. */
+const MAX_DEVICES = 200;
+
+const STATUS_TOPIC = /^smearscope\/([^/]+)\/status$/;
+
+/** The topics of one device, or those that tell which devices there are. */
+export function topicsFor(device: string | null): string[] {
+  return device === null
+    ? ["smearscope/+/status"]
+    : ["status", "field", "slide", "image/field"].map((leaf) => `smearscope/${device}/${leaf}`);
+}
+
+export class Station {
+  link: LinkState = { is: "starting" };
+  status: StatusMessage | null = null;
+  slide: Received<SlideMessage> | null = null;
+  field: Received<FieldMessage> | null = null;
+  /** Where no device is given: those the broker knows. */
+  readonly devices = new Map<string, StatusMessage>();
+  /** Per topic: why the last message there was ignored. A good message there clears it. */
+  readonly problems = new Map<string, string>();
+  ignored = 0;
+
+  /** Counts the connections, so that data from before a gap can be told from data after it. */
+  private session = 0;
+  private connectedAt = 0;
+
+  constructor(readonly device: string | null) {}
+
+  setLink(link: LinkState, now: number): void {
+    if (link.is === "connected") {
+      this.session += 1;
+      this.connectedAt = now;
+      // What is retained comes again at once; until then it is not known.
+      this.status = null;
+      this.devices.clear();
+    }
+    this.link = link;
+  }
+
+  /** Takes a message in; a picture is handed back, since only a browser can decode it. */
+  take(
+    topic: string,
+    payload: Uint8Array,
+    userProperties: Record<string, unknown>,
+    now: number,
+  ): { field?: FieldMessage; picture?: Picture } {
+    if (this.device === null) {
+      this.takeDevice(topic, payload);
+      return {};
+    }
+    // An empty payload is how MQTT forgets a retained message.
+    const cleared = payload.byteLength === 0;
+    if (cleared) {
+      this.problems.delete(topic);
+    }
+    switch (topic) {
+      case `smearscope/${this.device}/status`: {
+        const status = cleared ? null : this.good(topic, parseStatus(payload, this.device));
+        if (cleared || status) {
+          this.status = status;
+        }
+        return {};
+      }
+      case `smearscope/${this.device}/slide`: {
+        const slide = cleared ? null : this.good(topic, parseSlide(payload, this.device));
+        if (cleared || slide) {
+          this.slide = slide && { value: slide, at: now, session: this.session };
+        }
+        return {};
+      }
+      case `smearscope/${this.device}/field`: {
+        const field = this.good(topic, parseField(payload, this.device));
+        if (!field) {
+          return {};
+        }
+        if (this.isNewer(field)) {
+          this.field = { value: field, at: now, session: this.session };
+        }
+        return { field };
+      }
+      case `smearscope/${this.device}/image/field`: {
+        const picture = this.good(topic, parsePicture(payload, userProperties["field_id"]));
+        return picture ? { picture } : {};
+      }
+      default:
+        return {};
+    }
+  }
+
+  report(topic: string, reason: string): void {
+    this.ignored += 1;
+    this.problems.set(topic, reason);
+  }
+
+  /** Whether the broker has had time to hand over a retained status. */
+  heard(now: number): boolean {
+    return this.link.is === "connected" && now - this.connectedAt >= STATUS_PATIENCE_MS;
+  }
+
+  /** Why the figures on the page are not live, for all of them; `null` when they are. */
+  alarm(now: number): string | null {
+    return this.device === null
+      ? alarmWords(this.link, null, false)
+      : alarmWords(this.link, this.status, this.heard(now));
+  }
+
+  private live(): boolean {
+    return this.link.is === "connected" && this.status?.state === "online";
+  }
+
+  slideIsStale(): boolean {
+    return this.slide !== null && (!this.live() || this.slide.session !== this.session);
+  }
+
+  /** Why the field on the page is not of now; `null` when it is. */
+  fieldStale(): string | null {
+    if (!this.field) {
+      return null;
+    }
+    if (!this.live()) {
+      return "not live";
+    }
+    if (this.field.session !== this.session) {
+      return "from before the connection was lost";
+    }
+    return this.field.value.bootId === this.status?.bootId ? null : "from before the device restarted";
+  }
+
+  private takeDevice(topic: string, payload: Uint8Array): void {
+    const device = STATUS_TOPIC.exec(topic)?.[1];
+    if (device === undefined || !isDeviceId(device)) {
+      return;
+    }
+    if (payload.byteLength === 0) {
+      this.devices.delete(device);
+      return;
+    }
+    const status = this.good(topic, parseStatus(payload, device));
+    if (status && (this.devices.has(device) || this.devices.size < MAX_DEVICES)) {
+      this.devices.set(device, status);
+    }
+  }
+
+  private good<T>(topic: string, parsed: Parsed<T>): T | null {
+    if (parsed.ok) {
+      this.problems.delete(topic);
+      return parsed.value;
+    }
+    this.report(topic, parsed.reason);
+    return null;
+  }
+
+  /**
+   * Results that waited for the broker, or were asked for again, arrive late and must not replace
+   * what is newer. Within one start of the device `seq` decides; across a restart the start that
+   * the device reports now does, because a board's clock can jump back; else the id, whose order
+   * is the order in time.
+   */
+  private isNewer(field: FieldMessage): boolean {
+    const last = this.field?.value;
+    if (!last) {
+      return true;
+    }
+    if (field.bootId === last.bootId) {
+      return field.seq >= last.seq;
+    }
+    const now = this.status?.bootId;
+    if (now === field.bootId || now === last.bootId) {
+      return now === field.bootId;
+    }
+    return field.id > last.id;
+  }
+}

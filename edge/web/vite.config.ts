@@ -1,0 +1,46 @@
+import { defineConfig } from "vite";
+
+// The page shows what a broker sends it, so it may load nothing but its own files and may talk
+// only to its own server and to brokers. Left out while developing: Vite's reload needs more.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self' ws: wss:",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+export default defineConfig({
+  // Relative, so that the page works below any path of any web server.
+  base: "./",
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: "assets/licenses.md" },
+    rolldownOptions: {
+      output: {
+        // The daemon embeds these files by name and a check compares them with their source,
+        // so the names don't carry a hash.
+        entryFileNames: "assets/app.js",
+        chunkFileNames: "assets/[name].js",
+        assetFileNames: "assets/[name][extname]",
+      },
+    },
+  },
+  plugins: [
+    {
+      name: "content-security-policy",
+      apply: "build",
+      transformIndexHtml: () => [
+        {
+          tag: "meta",
+          attrs: { "http-equiv": "Content-Security-Policy", content: policy },
+          injectTo: "head-prepend",
+        },
+      ],
+    },
+  ],
+});
