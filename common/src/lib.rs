@@ -13,5 +13,7 @@ pub mod image;
 pub mod message;
 pub mod model_card;
 pub mod parasitemia;
+pub mod score;
 pub mod segment;
+pub mod synth;
 pub mod topic;

@@ -82,7 +82,7 @@ async function start(): Promise<void> {
       refresh();
     },
     () => {
-      station.report("picture", "A picture was ignored: the browser can't decode it.");
+      station.report(`smearscope/${device}/image/field`, "A picture was ignored: the browser can't decode it.");
       refresh();
     },
   );

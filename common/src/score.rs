@@ -1,0 +1,261 @@
+//! How good an analysis is, against labelled fields: the summary of `analyze --truth`.
+
+mod matching;
+mod yolo;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::{CellResult, Label};
+pub use matching::MIN_IOU;
+use matching::match_boxes;
+pub use yolo::{DIFFICULT, TruthBox, parse_yolo};
+
+/// line {line} is no label: {reason}
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} is no label: {reason}")]
+pub struct ScoreError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// One labelled field with what was found in it.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoredField<'a> {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// What is there.
+    pub truth: &'a [TruthBox],
+    /// What was found: the countable cells.
+    pub predictions: &'a [CellResult],
+    /// Whether the data set names it as crowded: it is scored apart.
+    pub crowded: bool,
+}
+
+/// The summary over all fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The fields that aren't crowded.
+    #[serde(flatten)]
+    pub rest: Score,
+    /// The crowded ones.
+    pub crowded: Score,
+}
+
+/// The figures of a group of fields. A ratio without a denominator is `None`, `null` in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Fields.
+    pub images: u64,
+    /// Labelled cells that count: not at the frame's edge, not difficult.
+    pub cells: u64,
+    /// Labelled cells that were found / `cells`.
+    pub recall: Option<f64>,
+    /// Found cells that are labelled / found cells that count.
+    pub precision: Option<f64>,
+    /// Parasitized cells found and called parasitized / all parasitized cells: one not found is a miss.
+    pub sensitivity: Option<f64>,
+    /// Uninfected cells called uninfected / uninfected cells found.
+    pub specificity: Option<f64>,
+    /// The sensitivity at the lowest threshold that calls at least 98 % of the uninfected cells found
+    /// uninfected.
+    pub sensitivity_at_specificity_0_98: Option<f64>,
+    /// The same by what the cell is.
+    pub by_class: ByClass,
+    /// The mean over fields of |found − true parasitemia|, in percentage points; a field without labelled
+    /// cells has no part in it, one where nothing was found has 0 % found.
+    pub parasitemia_mae: Option<f64>,
+}
+
+/// The counts of each class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByClass {
+    /// Uninfected red cells.
+    pub red_blood_cell: ClassScore,
+    /// Ring forms.
+    pub ring: ClassScore,
+    /// Trophozoites.
+    pub trophozoite: ClassScore,
+    /// Schizonts.
+    pub schizont: ClassScore,
+    /// Gametocytes.
+    pub gametocyte: ClassScore,
+}
+
+impl ByClass {
+    /// The counts of a class from 0 to 4.
+    fn of(&mut self, class: u8) -> Option<&mut ClassScore> {
+        match class {
+            0 => Some(&mut self.red_blood_cell),
+            1 => Some(&mut self.ring),
+            2 => Some(&mut self.trophozoite),
+            3 => Some(&mut self.schizont),
+            4 => Some(&mut self.gametocyte),
+            _ => None,
+        }
+    }
+}
+
+/// The counts of one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassScore {
+    /// Labelled cells that count.
+    pub n: u64,
+    /// Those that were found.
+    pub found: u64,
+    /// Those that were found and called parasitized.
+    pub called_parasitized: u64,
+}
+
+/// Takes in field after field and gives the summary.
+///
+/// The rules: a prediction is a labelled cell when their boxes' IoU is at least [`MIN_IOU`], one to one,
+/// the largest first. Labelled cells that touch the frame's edge or are [`DIFFICULT`] count neither way, nor do
+/// predictions that match them. Predictions that touch the edge and match nothing don't count either: cells
+/// cut by the frame are often unlabelled.
+#[derive(Clone, Debug, Default)]
+pub struct Scorer {
+    rest: Tally,
+    crowded: Tally,
+}
+
+impl Scorer {
+    /// Scores a field.
+    pub fn add(&mut self, field: &ScoredField) {
+        if field.crowded {
+            self.crowded.add(field);
+        } else {
+            self.rest.add(field);
+        }
+    }
+
+    /// The figures of all fields so far.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            rest: self.rest.score(),
+            crowded: self.crowded.score(),
+        }
+    }
+}
+
+/// The counts behind a [`Score`].
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    images: u64,
+    /// Predictions that match nothing and should.
+    spurious: u64,
+    by_class: ByClass,
+    /// The probabilities of the uninfected cells found.
+    uninfected: Vec<f32>,
+    /// The probabilities of the parasitized cells found.
+    parasitized: Vec<f32>,
+    /// |found − true parasitemia| of each field that has one.
+    errors: Vec<f64>,
+}
+
+impl Tally {
+    fn add(&mut self, field: &ScoredField) {
+        let (w, h) = (field.width, field.height);
+        let counts = |truth: &TruthBox| truth.class < DIFFICULT && !truth.bbox.touches_edge(w, h);
+        self.images += 1;
+        let (mut true_cells, mut true_parasitized) = (0u64, 0u64);
+        for truth in field.truth.iter().filter(|truth| counts(truth)) {
+            true_cells += 1;
+            true_parasitized += u64::from(truth.is_parasitized());
+            if let Some(class) = self.by_class.of(truth.class) {
+                class.n += 1;
+            }
+        }
+        let (mut cells, mut parasitized) = (0u64, 0u64);
+        let mut report = |cell: &CellResult| {
+            cells += 1;
+            parasitized += u64::from(cell.label == Label::Parasitized);
+        };
+        let mut unmatched = vec![true; field.predictions.len()];
+        for (t, p) in match_boxes(field.truth, field.predictions) {
+            unmatched[p] = false;
+            let (truth, cell) = (&field.truth[t], &field.predictions[p]);
+            if !counts(truth) {
+                continue;
+            }
+            report(cell);
+            if let Some(class) = self.by_class.of(truth.class) {
+                class.found += 1;
+                class.called_parasitized += u64::from(cell.label == Label::Parasitized);
+            }
+            if truth.is_parasitized() {
+                self.parasitized.push(cell.p_parasitized);
+            } else {
+                self.uninfected.push(cell.p_parasitized);
+            }
+        }
+        for (cell, _) in field
+            .predictions
+            .iter()
+            .zip(unmatched)
+            .filter(|&(_, free)| free)
+        {
+            if !cell.bbox.touches_edge(w, h) {
+                self.spurious += 1;
+                report(cell);
+            }
+        }
+        if let Some(truth) = ratio(true_parasitized, true_cells) {
+            let found = ratio(parasitized, cells).unwrap_or(0.0);
+            self.errors.push(100.0 * (found - truth).abs());
+        }
+    }
+
+    fn score(&self) -> Score {
+        let by_class = self.by_class;
+        let healthy = by_class.red_blood_cell;
+        let sick = [
+            by_class.ring,
+            by_class.trophozoite,
+            by_class.schizont,
+            by_class.gametocyte,
+        ];
+        let all_sick: u64 = sick.iter().map(|class| class.n).sum();
+        let found = healthy.found + sick.iter().map(|class| class.found).sum::<u64>();
+        let called = sick.iter().map(|class| class.called_parasitized).sum();
+        let at_98 = self
+            .limit_of_98()
+            .map(|limit| {
+                self.parasitized
+                    .iter()
+                    .filter(|p| p.total_cmp(&limit).is_gt())
+                    .count()
+            })
+            .and_then(|above| ratio(above as u64, all_sick));
+        Score {
+            images: self.images,
+            cells: healthy.n + all_sick,
+            recall: ratio(found, healthy.n + all_sick),
+            precision: ratio(found, found + self.spurious),
+            sensitivity: ratio(called, all_sick),
+            specificity: ratio(healthy.found - healthy.called_parasitized, healthy.found),
+            sensitivity_at_specificity_0_98: at_98,
+            by_class,
+            parasitemia_mae: (!self.errors.is_empty())
+                .then(|| self.errors.iter().sum::<f64>() / self.errors.len() as f64),
+        }
+    }
+
+    /// The largest probability that is called uninfected at the lowest threshold with a specificity of 98 %.
+    fn limit_of_98(&self) -> Option<f32> {
+        let mut falling = self.uninfected.clone();
+        falling.sort_unstable_by(|a, b| b.total_cmp(a));
+        // Two in a hundred may be called parasitized, rounded down.
+        falling.get(falling.len() / 50).copied()
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests;

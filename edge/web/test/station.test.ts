@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { Station, topicsFor } from "../src/station";
+import { BOOT, bytes, DEVICE, fieldJson, idOf, slideJson, statusJson } from "./fixtures";
+
+const topic = (leaf: string): string => `smearscope/${DEVICE}/${leaf}`;
+const connected = { is: "connected", to: "ws://b" } as const;
+
+let station: Station;
+
+beforeEach(() => {
+  station = new Station(DEVICE);
+  station.setLink(connected, 0);
+});
+
+const take = (leaf: string, payload: unknown, properties = {}, now = 0) =>
+  station.take(topic(leaf), bytes(payload), properties, now);
+
+describe("what is live and what is stale", () => {
+  beforeEach(() => {
+    take("status", statusJson());
+    take("slide", slideJson());
+    take("field", fieldJson(1));
+  });
+
+  it("is live while connected and online", () => {
+    expect(station.alarm(0)).toBeNull();
+    expect(station.slideIsStale()).toBe(false);
+    expect(station.fieldStale()).toBeNull();
+  });
+
+  it("is stale when the device is offline or stopped", () => {
+    for (const state of ["offline", "stopped"]) {
+      take("status", statusJson({ state }));
+      expect(station.alarm(0)).not.toBeNull();
+      expect(station.slideIsStale()).toBe(true);
+      expect(station.fieldStale()).toBe("not live");
+    }
+  });
+
+  it("stays stale after a gap until it comes anew", () => {
+    station.setLink({ is: "lost", to: "ws://b" }, 1);
+    expect(station.slideIsStale()).toBe(true);
+    station.setLink(connected, 2);
+    take("status", statusJson());
+    expect(station.slideIsStale()).toBe(true);
+    expect(station.fieldStale()).toBe("from before the connection was lost");
+    take("slide", slideJson());
+    take("field", fieldJson(2));
+    expect(station.slideIsStale()).toBe(false);
+    expect(station.fieldStale()).toBeNull();
+  });
+
+  it("names a field from before a restart", () => {
+    take("status", statusJson({ boot_id: idOf(77) }));
+    expect(station.fieldStale()).toBe("from before the device restarted");
+  });
+
+  it("knows a device that the broker doesn't know", () => {
+    take("status", "");
+    expect(station.alarm(100)).toBeNull();
+    expect(station.alarm(3000)).toContain("knows no device");
+  });
+
+  it("forgets a slide whose retained message was cleared", () => {
+    take("slide", "");
+    expect(station.slide).toBeNull();
+  });
+});
+
+describe("the newest result", () => {
+  it("is not replaced by one that comes late", () => {
+    take("field", fieldJson(5));
+    take("field", fieldJson(4));
+    expect(station.field?.value.seq).toBe(5);
+  });
+
+  it("is that of the running start, even if the clock jumped back", () => {
+    take("status", statusJson({ boot_id: idOf(1) }));
+    take("field", fieldJson(500));
+    take("field", fieldJson(2, { boot_id: idOf(1) }));
+    expect(station.field?.value.seq).toBe(2);
+    take("field", fieldJson(501, { boot_id: BOOT }));
+    expect(station.field?.value.seq).toBe(2);
+  });
+});
+
+describe("messages that can't be used", () => {
+  it("are named, counted, and forgotten when a good one comes", () => {
+    take("field", fieldJson(1));
+    take("field", { schema: "smearscope.field/9" });
+    take("slide", "garbage");
+    expect([...station.problems.values()]).toHaveLength(2);
+    expect(station.ignored).toBe(2);
+    expect(station.field?.value.seq).toBe(1);
+    take("field", fieldJson(2));
+    expect([...station.problems.keys()]).toEqual([topic("slide")]);
+  });
+
+  it("leave a status as it was", () => {
+    take("status", statusJson());
+    take("status", "garbage");
+    expect(station.status?.state).toBe("online");
+  });
+
+  it("on other topics are no concern", () => {
+    expect(station.take("smearscope/other/field", bytes("x"), {}, 0)).toEqual({});
+    expect(station.ignored).toBe(0);
+  });
+
+  it("hand back a picture only with its field's id", () => {
+    const jpeg = new Uint8Array([0xff, 0xd8, 0xff]);
+    expect(station.take(topic("image/field"), jpeg, { field_id: idOf(1) }, 0).picture?.fieldId).toBe(idOf(1));
+    expect(station.take(topic("image/field"), jpeg, {}, 0).picture).toBeUndefined();
+    expect(station.ignored).toBe(1);
+  });
+});
+
+describe("without a device", () => {
+  it("lists those whose status is retained, and only them", () => {
+    const fleet = new Station(null);
+    expect(topicsFor(null)).toEqual(["smearscope/+/status"]);
+    for (const device of ["a", "b"]) {
+      fleet.take(`smearscope/${device}/status`, bytes(statusJson({ device })), {}, 0);
+    }
+    fleet.take("smearscope/c/status", bytes(statusJson({ device: "a" })), {}, 0);
+    fleet.take("smearscope/a/status", new Uint8Array(), {}, 0);
+    expect([...fleet.devices.keys()]).toEqual(["b"]);
+    expect(fleet.ignored).toBe(1);
+  });
+
+  it("stays small on a broker full of names", () => {
+    const fleet = new Station(null);
+    for (let i = 0; i < 300; i += 1) {
+      fleet.take(`smearscope/d${i}/status`, bytes(statusJson({ device: `d${i}` })), {}, 0);
+    }
+    expect(fleet.devices.size).toBe(200);
+  });
+});

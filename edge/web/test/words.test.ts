@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+
+import { parseField, parseSlide, parseStatus, type FieldMessage, type SlideMessage } from "../src/messages";
+import * as words from "../src/words";
+import { bytes, DEVICE, fieldJson, slideJson, statusJson } from "./fixtures";
+
+function slide(change: Record<string, unknown> = {}): SlideMessage {
+  const parsed = parseSlide(bytes(slideJson(change)), DEVICE);
+  if (!parsed.ok) {
+    throw new Error(parsed.reason);
+  }
+  return parsed.value;
+}
+
+function field(counted: { cells: number; parasitized: number }): FieldMessage {
+  const parsed = parseField(bytes(fieldJson(1, { counted })), DEVICE);
+  if (!parsed.ok) {
+    throw new Error(parsed.reason);
+  }
+  return parsed.value;
+}
+
+const status = (state: string) => {
+  const parsed = parseStatus(bytes(statusJson({ state })), DEVICE);
+  return parsed.ok ? parsed.value : null;
+};
+
+const connected: words.LinkState = { is: "connected", to: "ws://b" };
+
+describe("the slide", () => {
+  it("says how many cells are missing", () => {
+    expect(words.slideWords(slide())).toBe("insufficient: 1,240 of 5,000 cells counted");
+    expect(words.slideWords(slide({ state: "sufficient", cells: 5120 }))).toBe("sufficient: 5,120 cells counted, 5,000 needed");
+    expect(words.slideWords(slide({ state: "below_detection_limit", cells: 5120 }))).toMatch(/^below the detection limit: 5,120/);
+  });
+
+  it("gives estimate and interval the same decimals", () => {
+    expect(words.parasitemiaWords({ percent: 0.4839, low: 0.2218, high: 1.0523 })).toEqual({
+      percent: "0.48 %",
+      interval: "95 % interval 0.22 to 1.05 %",
+    });
+    expect(words.parasitemiaWords({ percent: 12.34, low: 9.9, high: 15 }).interval).toBe("95 % interval 9.9 to 15.0 %");
+    expect(words.parasitemiaWords({ percent: 0, low: 0, high: 0.0767 })).toEqual({
+      percent: "0.000 %",
+      interval: "95 % interval 0.000 to 0.077 %",
+    });
+  });
+});
+
+describe("the field", () => {
+  it("says what of it was counted", () => {
+    expect(words.countedWords(field({ cells: 2, parasitized: 1 }))).toBe("all joined the slide's count");
+    expect(words.countedWords(field({ cells: 0, parasitized: 0 }))).toBe("none joined the slide's count");
+    expect(words.countedWords(field({ cells: 1, parasitized: 0 }))).toBe("1 red cell, 0 parasitized joined the slide's count");
+  });
+});
+
+describe("connection and device", () => {
+  it("have words for each state", () => {
+    expect(words.linkWords(connected)).toEqual({ tone: "good", text: "Connected to the broker" });
+    expect(words.linkWords({ is: "lost", to: "ws://b" }).tone).toBe("bad");
+    expect(words.deviceWords(status("online"), true)).toEqual({ tone: "good", text: "Device online" });
+    expect(words.deviceWords(status("stopped"), true).text).toBe("Device stopped");
+    expect(words.deviceWords(null, false).tone).toBe("wait");
+    expect(words.deviceWords(null, true).text).toBe("Device unknown to this broker");
+  });
+
+  it("raise an alarm exactly when the data is not live", () => {
+    expect(words.alarmWords(connected, status("online"), true)).toBeNull();
+    expect(words.alarmWords(connected, null, false)).toBeNull();
+    expect(words.alarmWords({ is: "connecting", to: "ws://b" }, null, false)).toBeNull();
+    expect(words.alarmWords(connected, status("offline"), true)).toContain("offline");
+    expect(words.alarmWords(connected, status("stopped"), true)).toContain("stopped");
+    expect(words.alarmWords(connected, null, true)).toContain("knows no device");
+    expect(words.alarmWords({ is: "lost", to: "ws://b" }, status("online"), true)).toContain("ws://b");
+    expect(words.alarmWords({ is: "refused", to: "ws://b", why: "Not authorized" }, null, true)).toContain("Not authorized");
+  });
+
+  it.each([
+    [-5, "just now"],
+    [1999, "just now"],
+    [2000, "2 s ago"],
+    [61_000, "1 min ago"],
+    [7_300_000, "2 h ago"],
+  ])("%d ms is %s", (ms, said) => {
+    expect(words.agoWords(ms)).toBe(said);
+  });
+});

@@ -1,0 +1,227 @@
+//! A run folder: what was trained, how, and the best weights.
+//!
+//! `run.json` (settings), `split.csv`, `metrics.csv` (one line per epoch), `best.safetensors`
+//! (weights of the epoch with the lowest validation loss), `test.json` (figures on the test
+//! subset). Files are written beside their place and renamed, so that a run that is killed leaves
+//! whole ones.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use smearscope_common::model_card::InputSpec;
+use tch::nn::VarStore;
+use tch::{Device, Tensor};
+
+use crate::densenet::{Architecture, DenseNet, Head};
+use crate::error::bad_input;
+use crate::train::Settings;
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The network.
+    pub architecture: Architecture,
+    /// Its head.
+    pub head: Head,
+    /// Classes in the order of the logits.
+    pub classes: Vec<String>,
+    /// What it is fed.
+    pub input: InputSpec,
+    /// The data set's path as given, made absolute.
+    pub data: PathBuf,
+    /// The subject pattern.
+    pub subject_pattern: String,
+    /// See [`crate::dataset::Dataset::sha256`].
+    pub data_sha256: String,
+    /// Of `split.csv`.
+    pub split_sha256: String,
+    /// SHA-256 of the weights that training started from.
+    pub parent: Option<String>,
+    /// How it was trained.
+    pub settings: Settings,
+}
+
+/// Names in a run folder.
+pub const RUN: &str = "run.json";
+/// See [`RUN`].
+pub const SPLIT: &str = "split.csv";
+/// See [`RUN`].
+pub const METRICS: &str = "metrics.csv";
+/// See [`RUN`].
+pub const BEST: &str = "best.safetensors";
+/// See [`RUN`].
+pub const TEST: &str = "test.json";
+
+impl Run {
+    /// Reads the settings of a run folder.
+    ///
+    /// # Errors
+    /// It is not one, or of another version.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(RUN);
+        let json = fs::read_to_string(&path).map_err(|e| {
+            bad_input!(
+                "{}: not a run folder of `smearscope-train train`: {e}",
+                folder.display()
+            )
+        })?;
+        serde_json::from_str(&json)
+            .map_err(|e| bad_input!("{}: not readable by this version: {e}", path.display()))
+    }
+
+    /// The network of a run with its best weights.
+    ///
+    /// # Errors
+    /// There are none yet, or they don't fit the settings.
+    pub fn load(&self, folder: &Path, device: Device) -> Result<(VarStore, DenseNet)> {
+        let store = VarStore::new(device);
+        let classes = self.classes.len() as i64;
+        let net = DenseNet::new(&store.root(), self.architecture, self.head, classes);
+        let path = folder.join(BEST);
+        if !path.exists() {
+            return Err(bad_input!(
+                "{}: has no {BEST}; the training has not finished an epoch",
+                folder.display()
+            ));
+        }
+        load_weights(&store, &path, true)?;
+        Ok((store, net))
+    }
+}
+
+/// Writes a file so that it is either there whole or not at all.
+///
+/// # Errors
+/// The folder can't be written or the disk is full; what was there before stays.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    rename_when_written(path, |beside| Ok(fs::write(beside, bytes)?))
+}
+
+/// Stores all variables, atomically.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn save_weights(store: &VarStore, path: &Path) -> Result<()> {
+    let mut variables: Vec<_> = store
+        .variables()
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.to_device(Device::Cpu).contiguous()))
+        .collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    rename_when_written(path, |beside| {
+        Ok(Tensor::write_safetensors(&variables, beside)?)
+    })
+}
+
+fn rename_when_written(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let beside = path.with_file_name(name);
+    let done = write(&beside)
+        .and_then(|()| Ok(fs::File::open(&beside)?.sync_all()?))
+        .and_then(|()| Ok(fs::rename(&beside, path)?));
+    if done.is_err() {
+        // What is left of a failed attempt helps nobody; the error below says what happened.
+        let _ = fs::remove_file(&beside);
+    }
+    done.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Copies a `.safetensors` file into the network's variables. Without `head`, tensors of the
+/// classifier are left as they are (other classes may be wanted).
+///
+/// # Errors
+/// A tensor is missing or has another shape: it is named, and whether another architecture fits.
+pub fn load_weights(store: &VarStore, path: &Path, head: bool) -> Result<()> {
+    let tensors: HashMap<String, Tensor> = Tensor::read_safetensors(path)
+        .map_err(|e| bad_input!("{}: not a readable .safetensors file: {e}", path.display()))?
+        .into_iter()
+        .collect();
+    let mut variables: Vec<_> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    let wanted = |name: &str| head || !name.starts_with("classifier");
+    for (name, variable) in &variables {
+        if !wanted(name) {
+            continue;
+        }
+        let Some(tensor) = tensors.get(name) else {
+            return Err(bad_input!(
+                "{}: has no tensor {name:?}; are these weights of another architecture?",
+                path.display()
+            ));
+        };
+        if tensor.size() != variable.size() {
+            return Err(bad_input!(
+                "{}: tensor {name:?} has shape {:?}, but {:?} is needed; \
+                 are these weights of another architecture?",
+                path.display(),
+                tensor.size(),
+                variable.size()
+            ));
+        }
+    }
+    tch::no_grad(|| {
+        for (name, mut variable) in variables {
+            if wanted(&name) {
+                variable.copy_(&tensors[&name]);
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(architecture: Architecture, classes: i64) -> VarStore {
+        let store = VarStore::new(Device::Cpu);
+        DenseNet::new(&store.root(), architecture, Head::Linear, classes);
+        store
+    }
+
+    #[test]
+    fn weights_survive_a_round_trip_and_strangers_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        let from = store(Architecture::DenseNet121, 2);
+        save_weights(&from, &path).unwrap();
+        assert!(!dir.path().join("w.safetensors.part").exists());
+
+        let to = store(Architecture::DenseNet121, 2);
+        load_weights(&to, &path, true).unwrap();
+        let (from, to_vars) = (from.variables(), to.variables());
+        assert!(from.iter().all(|(name, tensor)| &to_vars[name] == tensor));
+
+        let three = store(Architecture::DenseNet121, 3);
+        assert!(
+            load_weights(&three, &path, true)
+                .unwrap_err()
+                .to_string()
+                .contains("classifier")
+        );
+        load_weights(&three, &path, false).unwrap();
+        let other = store(Architecture::DenseNet169, 2);
+        let error = load_weights(&other, &path, false).unwrap_err().to_string();
+        assert!(error.contains("another architecture"), "{error}");
+        fs::write(&path, b"garbage").unwrap();
+        assert!(load_weights(&to, &path, true).is_err());
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_whole(&path, b"old").unwrap();
+        let failed = rename_when_written(&path, |beside| {
+            fs::write(beside, b"ne")?;
+            anyhow::bail!("disk full")
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

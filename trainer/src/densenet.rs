@@ -1,0 +1,303 @@
+//! DenseNet (Huang et al., CVPR 2017, arXiv:1608.06993) as torchvision builds and names it.
+//!
+//! tch's own `vision::densenet` divides its pooling wrongly, so this is written anew. All variable
+//! names equal torchvision's `state_dict`, but for `num_batches_tracked`, which nothing reads.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use tch::nn::{self, Init, Module, ModuleT};
+use tch::{Kind, Tensor};
+
+/// The four published sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// 8 M parameters.
+    DenseNet121,
+    /// 29 M parameters.
+    DenseNet161,
+    /// 14 M parameters.
+    DenseNet169,
+    /// 20 M parameters.
+    DenseNet201,
+}
+
+/// Every architecture with its name.
+const NAMES: [(Architecture, &str); 4] = [
+    (Architecture::DenseNet121, "densenet121"),
+    (Architecture::DenseNet161, "densenet161"),
+    (Architecture::DenseNet169, "densenet169"),
+    (Architecture::DenseNet201, "densenet201"),
+];
+
+/// Width of a bottleneck in growth rates.
+pub const BOTTLENECK: i64 = 4;
+
+impl Architecture {
+    /// Feature maps that each layer adds.
+    pub fn growth(self) -> i64 {
+        match self {
+            Self::DenseNet161 => 48,
+            _ => 32,
+        }
+    }
+
+    /// Layers in each of the four dense blocks.
+    pub fn blocks(self) -> [i64; 4] {
+        match self {
+            Self::DenseNet121 => [6, 12, 24, 16],
+            Self::DenseNet161 => [6, 12, 36, 24],
+            Self::DenseNet169 => [6, 12, 32, 32],
+            Self::DenseNet201 => [6, 12, 48, 32],
+        }
+    }
+
+    /// Feature maps of the first convolution.
+    pub fn stem(self) -> i64 {
+        2 * self.growth()
+    }
+
+    /// Length of the feature vector that the head sees.
+    pub fn features(self) -> i64 {
+        let blocks = self.blocks();
+        blocks
+            .iter()
+            .enumerate()
+            .fold(self.stem(), |width, (i, layers)| {
+                let grown = width + layers * self.growth();
+                if i + 1 < blocks.len() {
+                    grown / 2
+                } else {
+                    grown
+                }
+            })
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES
+            .iter()
+            .find(|(a, _)| a == self)
+            .map_or("densenet", |(_, n)| n);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        NAMES
+            .iter()
+            .find(|(_, name)| *name == s)
+            .map(|(a, _)| *a)
+            .ok_or_else(|| {
+                let known: Vec<_> = NAMES.iter().map(|(_, n)| *n).collect();
+                format!("unknown architecture {s:?}; known are {}", known.join(", "))
+            })
+    }
+}
+
+/// What turns features into logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// One linear layer, `classifier`, as torchvision's.
+    Linear,
+    /// The tutorial's: linear to 460, ReLU, dropout, linear (`classifier.fc1`, `classifier.fc2`).
+    Tutorial,
+}
+
+/// Hidden units of [`Head::Tutorial`].
+pub const TUTORIAL_HIDDEN: i64 = 460;
+
+/// Dropout of [`Head::Tutorial`].
+const TUTORIAL_DROPOUT: f64 = 0.3;
+
+#[derive(Debug)]
+struct Layer {
+    norm1: nn::BatchNorm,
+    conv1: nn::Conv2D,
+    norm2: nn::BatchNorm,
+    conv2: nn::Conv2D,
+}
+
+#[derive(Debug)]
+struct Transition {
+    norm: nn::BatchNorm,
+    conv: nn::Conv2D,
+}
+
+#[derive(Debug)]
+enum Classifier {
+    Linear(nn::Linear),
+    Tutorial(nn::Linear, nn::Linear),
+}
+
+/// The network: `[N, 3, H, W]` normalised pixels → `[N, classes]` logits. H and W at least 32.
+#[derive(Debug)]
+pub struct DenseNet {
+    stem: nn::Conv2D,
+    stem_norm: nn::BatchNorm,
+    blocks: Vec<(Vec<Layer>, Option<Transition>)>,
+    last_norm: nn::BatchNorm,
+    classifier: Classifier,
+}
+
+fn conv(path: nn::Path<'_>, from: i64, to: i64, kernel: i64, stride: i64) -> nn::Conv2D {
+    let init = Init::Kaiming {
+        dist: NormalOrUniform::Normal,
+        fan: FanInOut::FanIn,
+        non_linearity: NonLinearity::ReLU,
+    };
+    let config = nn::ConvConfig {
+        stride,
+        padding: kernel / 2,
+        bias: false,
+        ws_init: init,
+        ..Default::default()
+    };
+    nn::conv2d(path, from, to, kernel, config)
+}
+
+fn norm(path: nn::Path<'_>, width: i64) -> nn::BatchNorm {
+    // tch would draw the weights from a uniform distribution.
+    let config = nn::BatchNormConfig {
+        ws_init: Init::Const(1.0),
+        ..Default::default()
+    };
+    nn::batch_norm2d(path, width, config)
+}
+
+fn linear(path: nn::Path<'_>, from: i64, to: i64) -> nn::Linear {
+    nn::linear(path, from, to, nn::LinearConfig::default())
+}
+
+impl DenseNet {
+    /// Makes the network's variables under `root`, freshly initialised.
+    pub fn new(root: &nn::Path<'_>, architecture: Architecture, head: Head, classes: i64) -> Self {
+        let features = root / "features";
+        let growth = architecture.growth();
+        let mut width = architecture.stem();
+        let stem = conv(&features / "conv0", 3, width, 7, 2);
+        let stem_norm = norm(&features / "norm0", width);
+        let depths = architecture.blocks();
+        let mut blocks = Vec::new();
+        for (b, depth) in depths.into_iter().enumerate() {
+            let path = &features / format!("denseblock{}", b + 1);
+            let layers = (0..depth)
+                .map(|l| {
+                    let path = &path / format!("denselayer{}", l + 1);
+                    let inner = BOTTLENECK * growth;
+                    let layer = Layer {
+                        norm1: norm(&path / "norm1", width),
+                        conv1: conv(&path / "conv1", width, inner, 1, 1),
+                        norm2: norm(&path / "norm2", inner),
+                        conv2: conv(&path / "conv2", inner, growth, 3, 1),
+                    };
+                    width += growth;
+                    layer
+                })
+                .collect();
+            let transition = (b + 1 < depths.len()).then(|| {
+                let path = &features / format!("transition{}", b + 1);
+                let transition = Transition {
+                    norm: norm(&path / "norm", width),
+                    conv: conv(&path / "conv", width, width / 2, 1, 1),
+                };
+                width /= 2;
+                transition
+            });
+            blocks.push((layers, transition));
+        }
+        let last_norm = norm(&features / "norm5", width);
+        let path = root / "classifier";
+        let classifier = match head {
+            Head::Linear => Classifier::Linear(linear(path, width, classes)),
+            Head::Tutorial => Classifier::Tutorial(
+                linear(&path / "fc1", width, TUTORIAL_HIDDEN),
+                linear(&path / "fc2", TUTORIAL_HIDDEN, classes),
+            ),
+        };
+        Self {
+            stem,
+            stem_norm,
+            blocks,
+            last_norm,
+            classifier,
+        }
+    }
+
+    /// `[N, 3, H, W]` → `[N, features]`. With `train`, batch statistics are used and the running
+    /// ones move.
+    pub fn features(&self, pixels: &Tensor, train: bool) -> Tensor {
+        let mut x = self
+            .stem_norm
+            .forward_t(&self.stem.forward(pixels), train)
+            .relu()
+            .max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+        for (layers, transition) in &self.blocks {
+            for layer in layers {
+                let inner = layer
+                    .conv1
+                    .forward(&layer.norm1.forward_t(&x, train).relu());
+                let new = layer
+                    .conv2
+                    .forward(&layer.norm2.forward_t(&inner, train).relu());
+                x = Tensor::cat(&[x, new], 1);
+            }
+            if let Some(Transition { norm, conv }) = transition {
+                x = conv.forward(&norm.forward_t(&x, train).relu()).avg_pool2d(
+                    [2, 2],
+                    [2, 2],
+                    [0, 0],
+                    false,
+                    true,
+                    None::<i64>,
+                );
+            }
+        }
+        self.last_norm
+            .forward_t(&x, train)
+            .relu()
+            .adaptive_avg_pool2d([1, 1])
+            .flatten(1, -1)
+    }
+
+    /// `[N, features]` → `[N, classes]` logits. With `train`, dropout is on.
+    pub fn head(&self, features: &Tensor, train: bool) -> Tensor {
+        match &self.classifier {
+            Classifier::Linear(linear) => linear.forward(features),
+            Classifier::Tutorial(fc1, fc2) => {
+                let hidden = fc1
+                    .forward(features)
+                    .relu()
+                    .dropout(TUTORIAL_DROPOUT, train);
+                fc2.forward(&hidden)
+            }
+        }
+    }
+}
+
+impl ModuleT for DenseNet {
+    fn forward_t(&self, pixels: &Tensor, train: bool) -> Tensor {
+        self.head(&self.features(pixels, train), train)
+    }
+}
+
+/// The same values laid out with the channels last, which convolutions on a CPU like better.
+pub fn channels_last(pixels: &Tensor) -> Tensor {
+    pixels
+        .permute([0, 2, 3, 1])
+        .contiguous()
+        .permute([0, 3, 1, 2])
+}
+
+/// Mean negative log-likelihood of integer `labels` under the `logits`.
+pub fn nll(logits: &Tensor, labels: &Tensor) -> Tensor {
+    logits.log_softmax(-1, Kind::Float).nll_loss(labels)
+}

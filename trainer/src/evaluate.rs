@@ -1,0 +1,215 @@
+//! Judges held-out cells, with the network as trained or with the exported file as a board does.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use smearscope_common::engine::{Model, Worker};
+use smearscope_common::image;
+use smearscope_common::model_card::InputSpec;
+use tch::nn::ModuleT;
+use tch::{Device, Kind, Tensor};
+
+use crate::checkpoint::{self, Run};
+use crate::dataset::Dataset;
+use crate::densenet::{DenseNet, channels_last};
+use crate::error::bad_input;
+use crate::loader::{Crops, normalise, to_unit};
+use crate::metrics::{Judged, Metrics};
+use crate::split::{Split, Subset};
+
+/// Crops per forward pass.
+const BATCH: i64 = 64;
+
+/// Judges crops on the training device. `positive` is the class that counts as parasitized.
+///
+/// # Errors
+/// The network's answer can't be read back from the device.
+pub fn judge_crops(
+    net: &DenseNet,
+    input: &InputSpec,
+    crops: &Crops,
+    dataset: &Dataset,
+    positive: usize,
+) -> Result<Vec<Judged>> {
+    let mut p = Vec::with_capacity(crops.samples.len());
+    tch::no_grad(|| -> Result<()> {
+        for start in (0..crops.len()).step_by(BATCH as usize) {
+            let n = BATCH.min(crops.len() - start);
+            let pixels = to_unit(&crops.pixels.narrow(0, start, n));
+            let logits = net.forward_t(&channels_last(&normalise(&pixels, input)), false);
+            let positive = logits.softmax(-1, Kind::Double).select(1, positive as i64);
+            p.extend(Vec::<f64>::try_from(positive.to_device(Device::Cpu))?);
+        }
+        Ok(())
+    })?;
+    Ok(crops
+        .samples
+        .iter()
+        .zip(p)
+        .map(|(&i, p)| judged(dataset, i, p, positive))
+        .collect())
+}
+
+fn judged(dataset: &Dataset, sample: usize, p: f64, positive: usize) -> Judged {
+    let sample = &dataset.samples[sample];
+    Judged {
+        truth: sample.class == positive,
+        p,
+        subject: sample.subject.clone(),
+    }
+}
+
+/// Evaluates a run folder on a subset of its own split, in libtorch.
+///
+/// # Errors
+/// The folder or its data can't be read, or the split has changed.
+pub fn evaluate_run(
+    folder: &Path,
+    dataset: &Dataset,
+    subset: Subset,
+    device: Device,
+) -> Result<Metrics> {
+    let run = Run::read(folder)?;
+    if run.classes != dataset.classes {
+        return Err(bad_input!(
+            "{}: was trained on the classes {:?}, but the data has {:?}",
+            folder.display(),
+            run.classes,
+            dataset.classes
+        ));
+    }
+    let split = Split::read(&folder.join(checkpoint::SPLIT), dataset)?;
+    let indices = split.indices(subset);
+    if indices.is_empty() {
+        return Err(bad_input!(
+            "{}: its split has no sample for {subset}",
+            folder.display()
+        ));
+    }
+    let (_store, net) = run.load(folder, device)?;
+    let crops = Crops::load(dataset, &indices, run.input.size, device)?;
+    let judged = judge_crops(&net, &run.input, &crops, dataset, dataset.parasitized()?)?;
+    Ok(Metrics::of(&judged, crate::export::THRESHOLD))
+}
+
+/// Evaluates an exported model through the board's own crop path and engine.
+///
+/// # Errors
+/// No image is readable, or the model's answer is no number.
+pub fn evaluate_model(model: &Model, dataset: &Dataset, indices: &[usize]) -> Result<Metrics> {
+    let positive = dataset.parasitized()?;
+    let workers = WorkerPool::new(model);
+    let answers = dataset.map_bytes(indices, |i, bytes| {
+        let opinion = bytes
+            .and_then(|b| Ok(image::decode(&b)?))
+            .and_then(|crop| workers.with(|worker| Ok(worker.classify(&crop)?)));
+        (i, opinion)
+    })?;
+    let mut cells = Vec::with_capacity(answers.len());
+    for (i, opinion) in answers {
+        match opinion {
+            Ok(opinion) => {
+                cells.push(judged(
+                    dataset,
+                    i,
+                    f64::from(opinion.p_parasitized),
+                    positive,
+                ));
+            }
+            Err(e) => tracing::warn!("skipped {}: {e:#}", dataset.samples[i].file),
+        }
+    }
+    let skipped = indices.len() - cells.len();
+    if skipped > 0 {
+        tracing::warn!(
+            "{skipped} of {} files could not be judged and were skipped",
+            indices.len()
+        );
+    }
+    if cells.is_empty() {
+        return Err(bad_input!(
+            "none of the {} images could be judged",
+            indices.len()
+        ));
+    }
+    Ok(Metrics::of(&cells, f64::from(model.card().threshold)))
+}
+
+/// Lends each thread a worker; as many exist as threads ever asked at once.
+pub struct WorkerPool<'m> {
+    model: &'m Model,
+    idle: Mutex<Vec<Worker<'m>>>,
+}
+
+impl<'m> WorkerPool<'m> {
+    /// An empty pool.
+    pub fn new(model: &'m Model) -> Self {
+        Self {
+            model,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Runs `work` with a worker that nobody else uses.
+    ///
+    /// # Errors
+    /// No worker can be made, or `work` fails.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Worker<'m>) -> Result<T>) -> Result<T> {
+        let mut idle = self.lock();
+        let lent = idle.pop();
+        drop(idle);
+        let mut worker = match lent {
+            Some(worker) => worker,
+            None => self.model.worker()?,
+        };
+        let result = work(&mut worker);
+        self.lock().push(worker);
+        result
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Worker<'m>>> {
+        // A thread that panicked while it held the lock can only have pushed or popped.
+        self.idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Loads an .onnx file, with its name in every error.
+///
+/// # Errors
+/// Not readable, or not a model of ours.
+pub fn load_model(path: &Path) -> Result<Model> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| bad_input!("{}: the model cannot be read: {e}", path.display()))?;
+    Model::load(&bytes).with_context(|| path.display().to_string())
+}
+
+/// Classifies single images in parallel; each answer or error in the order of the paths.
+pub fn predict(
+    model: &Model,
+    paths: &[std::path::PathBuf],
+) -> Vec<Result<smearscope_common::engine::Opinion>> {
+    let workers = WorkerPool::new(model);
+    paths
+        .par_iter()
+        .map(|path| {
+            let bytes = std::fs::read(path)?;
+            let crop = image::decode(&bytes)?;
+            workers.with(|worker| Ok(worker.classify(&crop)?))
+        })
+        .collect()
+}
+
+/// The logits of the network for one prepared input; used to fill the card's self-test.
+///
+/// # Errors
+/// The answer can't be read back.
+pub fn logits_of(net: &DenseNet, input: &[f32], size: u32) -> Result<Vec<f32>> {
+    let side = i64::from(size);
+    let pixels = Tensor::from_slice(input).view([1, 3, side, side]);
+    let logits = tch::no_grad(|| net.forward_t(&pixels, false));
+    Ok(Vec::<f32>::try_from(logits.view(-1))?)
+}

@@ -1,0 +1,376 @@
+//! How well cells were classified.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// One judged cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// Whether it is parasitized, by its folder.
+    pub truth: bool,
+    /// The model's calibrated probability that it is, 0 to 1.
+    pub p: f64,
+    /// Whom it came from.
+    pub subject: String,
+}
+
+/// Counts at a threshold; parasitized is positive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// Parasitized and called so.
+    pub tp: u64,
+    /// Uninfected but called parasitized.
+    pub fp: u64,
+    /// Uninfected and called so.
+    pub tn: u64,
+    /// Parasitized but called uninfected.
+    #[serde(rename = "fn")]
+    pub missed: u64,
+}
+
+/// Figures that depend on the threshold; `null` where nothing is to be divided by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AtThreshold {
+    /// A cell is called parasitized from this probability on.
+    pub threshold: f64,
+    /// Right answers / all.
+    pub accuracy: Option<f64>,
+    /// Parasitized cells found.
+    pub sensitivity: Option<f64>,
+    /// Uninfected cells called so.
+    pub specificity: Option<f64>,
+    /// Cells called parasitized that are.
+    pub precision: Option<f64>,
+    /// Harmonic mean of sensitivity and precision.
+    pub f1: Option<f64>,
+    /// Matthews' correlation of truth and answer, −1 to 1.
+    pub mcc: Option<f64>,
+    /// The counts behind them.
+    pub confusion: Confusion,
+}
+
+/// All figures of one evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Cells judged.
+    pub n: u64,
+    /// Mean negative log-likelihood (natural logarithm).
+    pub loss: f64,
+    /// Area under the ROC curve; `null` with one class only.
+    pub auc: Option<f64>,
+    /// Expected calibration error over 15 bins of equal width.
+    pub ece: f64,
+    /// At the model's own threshold.
+    #[serde(flatten)]
+    pub at_threshold: AtThreshold,
+    /// At 0.5.
+    pub at_0_5: AtThreshold,
+    /// 95 % intervals: percentiles of 1,000 draws of subjects with replacement.
+    pub interval_95: Intervals,
+    /// Figures of each subject, by name.
+    pub subjects: BTreeMap<String, SubjectMetrics>,
+}
+
+/// Lower and upper ends; `null` where the figure is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Of the accuracy at the model's threshold.
+    pub accuracy: Option<[f64; 2]>,
+    /// Of the sensitivity at the model's threshold.
+    pub sensitivity: Option<[f64; 2]>,
+    /// Of the specificity at the model's threshold.
+    pub specificity: Option<[f64; 2]>,
+    /// Of the area under the ROC curve.
+    pub auc: Option<[f64; 2]>,
+}
+
+/// One subject's cells at the model's threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectMetrics {
+    /// Cells.
+    pub n: u64,
+    /// Cells of them that are parasitized.
+    pub parasitized: u64,
+    /// Right answers / all.
+    pub accuracy: f64,
+}
+
+/// Draws of the bootstrap.
+const DRAWS: usize = 1000;
+
+/// Bins of the calibration error.
+const BINS: usize = 15;
+
+fn ratio(hits: u64, n: u64) -> Option<f64> {
+    (n > 0).then(|| hits as f64 / n as f64)
+}
+
+impl Confusion {
+    /// Counts the cells at a threshold.
+    pub fn of<'a>(cells: impl IntoIterator<Item = &'a Judged>, threshold: f64) -> Self {
+        let mut c = Self::default();
+        for cell in cells {
+            match (cell.truth, cell.p >= threshold) {
+                (true, true) => c.tp += 1,
+                (true, false) => c.missed += 1,
+                (false, true) => c.fp += 1,
+                (false, false) => c.tn += 1,
+            }
+        }
+        c
+    }
+
+    fn accuracy(&self) -> Option<f64> {
+        ratio(self.tp + self.tn, self.tp + self.tn + self.fp + self.missed)
+    }
+
+    fn sensitivity(&self) -> Option<f64> {
+        ratio(self.tp, self.tp + self.missed)
+    }
+
+    fn specificity(&self) -> Option<f64> {
+        ratio(self.tn, self.tn + self.fp)
+    }
+
+    fn mcc(&self) -> Option<f64> {
+        let [tp, fp, tn, missed] = [self.tp, self.fp, self.tn, self.missed].map(|v| v as f64);
+        let below = (tp + fp) * (tp + missed) * (tn + fp) * (tn + missed);
+        (below > 0.0).then(|| (tp * tn - fp * missed) / below.sqrt())
+    }
+
+    fn at(self, threshold: f64) -> AtThreshold {
+        AtThreshold {
+            threshold,
+            accuracy: self.accuracy(),
+            sensitivity: self.sensitivity(),
+            specificity: self.specificity(),
+            precision: ratio(self.tp, self.tp + self.fp),
+            f1: ratio(2 * self.tp, 2 * self.tp + self.fp + self.missed),
+            mcc: self.mcc(),
+            confusion: self,
+        }
+    }
+}
+
+/// The chance that a parasitized cell gets a higher probability than an uninfected one, ties
+/// counted half (Mann-Whitney); `None` with one class only. Each cell counts `weight` times.
+fn weighted_auc(cells: &[(f64, bool, f64)]) -> Option<f64> {
+    let mut sorted: Vec<_> = cells.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut wins, mut positive) = (0.0, 0.0, 0.0);
+    for tie in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let up: f64 = tie.iter().filter(|c| c.1).map(|c| c.2).sum();
+        let down: f64 = tie.iter().filter(|c| !c.1).map(|c| c.2).sum();
+        wins += up * (below + 0.5 * down);
+        below += down;
+        positive += up;
+    }
+    (positive > 0.0 && below > 0.0).then(|| wins / (positive * below))
+}
+
+/// Area under the ROC curve; `None` with one class only.
+pub fn auc(cells: &[Judged]) -> Option<f64> {
+    let weighted: Vec<_> = cells.iter().map(|c| (c.p, c.truth, 1.0)).collect();
+    weighted_auc(&weighted)
+}
+
+/// Mean negative log-likelihood of the truth. A probability of exactly 0 counts as 1e-12.
+pub fn loss(cells: &[Judged]) -> f64 {
+    let sum: f64 = cells
+        .iter()
+        .map(|c| -(if c.truth { c.p } else { 1.0 - c.p }).max(1e-12).ln())
+        .sum();
+    sum / cells.len().max(1) as f64
+}
+
+/// Expected calibration error (Guo et al., ICML 2017) of the probability of a parasite.
+fn ece(cells: &[Judged]) -> f64 {
+    let mut bins = [(0.0, 0.0); BINS];
+    for cell in cells {
+        let bin = &mut bins[((cell.p * BINS as f64) as usize).min(BINS - 1)];
+        bin.0 += cell.p;
+        bin.1 += f64::from(u8::from(cell.truth));
+    }
+    bins.iter().map(|(p, truth)| (p - truth).abs()).sum::<f64>() / cells.len().max(1) as f64
+}
+
+impl Metrics {
+    /// Judges the cells at the model's threshold. The bootstrap is seeded: the same cells give
+    /// the same intervals.
+    pub fn of(cells: &[Judged], threshold: f64) -> Self {
+        let mut by_subject: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
+        for cell in cells {
+            by_subject.entry(&cell.subject).or_default().push(cell);
+        }
+        let subjects = by_subject
+            .iter()
+            .map(|(name, cells)| {
+                let c = Confusion::of(cells.iter().copied(), threshold);
+                let metrics = SubjectMetrics {
+                    n: cells.len() as u64,
+                    parasitized: c.tp + c.missed,
+                    accuracy: c.accuracy().unwrap_or(0.0),
+                };
+                ((*name).to_owned(), metrics)
+            })
+            .collect();
+        Self {
+            n: cells.len() as u64,
+            loss: loss(cells),
+            auc: auc(cells),
+            ece: ece(cells),
+            at_threshold: Confusion::of(cells, threshold).at(threshold),
+            at_0_5: Confusion::of(cells, 0.5).at(0.5),
+            interval_95: bootstrap(&by_subject.into_values().collect::<Vec<_>>(), threshold),
+            subjects,
+        }
+    }
+}
+
+fn bootstrap(subjects: &[Vec<&Judged>], threshold: f64) -> Intervals {
+    let confusions: Vec<Confusion> = subjects
+        .iter()
+        .map(|cells| Confusion::of(cells.iter().copied(), threshold))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(95);
+    let mut draws: [Vec<f64>; 4] = Default::default();
+    for _ in 0..if subjects.len() > 1 { DRAWS } else { 0 } {
+        let mut weights = vec![0u64; subjects.len()];
+        for _ in 0..subjects.len() {
+            weights[rng.random_range(0..subjects.len())] += 1;
+        }
+        let mut c = Confusion::default();
+        for (one, &w) in confusions.iter().zip(&weights) {
+            c.tp += w * one.tp;
+            c.fp += w * one.fp;
+            c.tn += w * one.tn;
+            c.missed += w * one.missed;
+        }
+        let weighted: Vec<_> = subjects
+            .iter()
+            .zip(&weights)
+            .filter(|(_, w)| **w > 0)
+            .flat_map(|(cells, &w)| cells.iter().map(move |cell| (cell.p, cell.truth, w as f64)))
+            .collect();
+        let figures = [
+            c.accuracy(),
+            c.sensitivity(),
+            c.specificity(),
+            weighted_auc(&weighted),
+        ];
+        for (draw, figure) in draws.iter_mut().zip(figures) {
+            draw.extend(figure);
+        }
+    }
+    let [accuracy, sensitivity, specificity, auc] = draws.map(|mut draw| {
+        draw.sort_by(f64::total_cmp);
+        let at = |q: f64| {
+            draw.get(((draw.len() as f64 - 1.0).max(0.0) * q).round() as usize)
+                .copied()
+        };
+        Some([at(0.025)?, at(0.975)?])
+    });
+    Intervals {
+        accuracy,
+        sensitivity,
+        specificity,
+        auc,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(of: &[(bool, f64)]) -> Vec<Judged> {
+        let subject = |i: usize| format!("s{}", i % 3);
+        of.iter()
+            .enumerate()
+            .map(|(i, &(truth, p))| Judged {
+                truth,
+                p,
+                subject: subject(i),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn figures_match_a_hand_count() {
+        let m = Metrics::of(
+            &cells(&[
+                (true, 0.9),
+                (true, 0.4),
+                (false, 0.6),
+                (false, 0.2),
+                (false, 0.1),
+            ]),
+            0.5,
+        );
+        let c = m.at_threshold.confusion;
+        assert_eq!((c.tp, c.missed, c.fp, c.tn), (1, 1, 1, 2));
+        assert_eq!(m.at_threshold.accuracy, Some(0.6));
+        assert_eq!(m.at_threshold.sensitivity, Some(0.5));
+        assert_eq!(m.at_threshold.specificity, Some(2.0 / 3.0));
+        assert_eq!(m.at_threshold.precision, Some(0.5));
+        assert_eq!(m.at_threshold.f1, Some(0.5));
+        assert!((m.at_threshold.mcc.unwrap() - 1.0 / 6.0).abs() < 1e-12);
+        assert_eq!(m.auc, Some(5.0 / 6.0));
+        let loss = -(0.9f64.ln() + 0.4f64.ln() + 0.4f64.ln() + 0.8f64.ln() + 0.9f64.ln()) / 5.0;
+        assert!((m.loss - loss).abs() < 1e-12);
+        assert_eq!(
+            m.subjects["s0"],
+            SubjectMetrics {
+                n: 2,
+                parasitized: 1,
+                accuracy: 1.0
+            }
+        );
+        let [low, high] = m.interval_95.accuracy.unwrap();
+        assert!(low <= 0.6 && 0.6 <= high);
+    }
+
+    #[test]
+    fn ties_count_half_and_one_class_has_no_auc() {
+        assert_eq!(auc(&cells(&[(true, 0.5), (false, 0.5)])), Some(0.5));
+        assert_eq!(auc(&cells(&[(true, 0.5)])), None);
+        let m = Metrics::of(&cells(&[(true, 0.9)]), 0.5);
+        assert_eq!(
+            (m.at_threshold.specificity, m.at_threshold.mcc),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn calibration_error_is_the_gap() {
+        let sure: Vec<_> = (0..10).map(|i| (i < 7, 0.9)).collect();
+        assert!((ece(&cells(&sure)) - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_json_has_the_promised_keys() {
+        let m = Metrics::of(&cells(&[(true, 0.9), (false, 0.1)]), 0.3);
+        let json = serde_json::to_value(&m).unwrap();
+        for key in [
+            "n",
+            "loss",
+            "accuracy",
+            "sensitivity",
+            "specificity",
+            "precision",
+            "f1",
+            "mcc",
+            "auc",
+            "ece",
+            "confusion",
+            "threshold",
+            "at_0_5",
+            "subjects",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        assert_eq!(json["confusion"]["fn"], 0);
+    }
+}

@@ -1,0 +1,285 @@
+//! Which sample is for what: by subject, so that nobody's cells are on both sides.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::dataset::{Dataset, Sample};
+use crate::error::bad_input;
+
+/// What a sample is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subset {
+    /// The weights learn from it.
+    Train,
+    /// Choices (best epoch) are made on it.
+    Val,
+    /// Nothing is decided on it; figures are stated on it.
+    Test,
+}
+
+impl Subset {
+    /// All three, in the order of the shares.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+}
+
+impl fmt::Display for Subset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        })
+    }
+}
+
+impl FromStr for Subset {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|subset| subset.to_string() == s)
+            .ok_or_else(|| format!("unknown subset {s:?}; known are train, val and test"))
+    }
+}
+
+/// One line of the split CSV.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    file: String,
+    class: String,
+    subject: String,
+    subset: Subset,
+}
+
+/// The subset of each sample of a data set, in its order.
+///
+/// Invariant: all samples of one subject are in the same subset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    subsets: Vec<Subset>,
+}
+
+impl Split {
+    /// Deals subjects to the subsets so that every class comes as near as can be to the shares.
+    ///
+    /// Subjects with the most cells are dealt first, in an order shuffled by `seed`, each to the
+    /// subset that most lacks its classes: the one where the sum over classes of the squared
+    /// distance between share and target, in units of the target, falls most.
+    pub fn by_subject(dataset: &Dataset, shares: [f64; 3], seed: u64) -> Self {
+        let classes = dataset.classes.len();
+        let mut subjects: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for Sample { subject, class, .. } in &dataset.samples {
+            subjects
+                .entry(subject)
+                .or_insert_with(|| vec![0.0; classes])[*class] += 1.0;
+        }
+        let mut order: Vec<_> = subjects.into_iter().collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        order.sort_by(|a, b| f64::total_cmp(&b.1.iter().sum(), &a.1.iter().sum()));
+
+        let totals = dataset.class_counts();
+        let scale = |count: f64, class: usize| count / totals[class].max(1) as f64;
+        let mut dealt = [(); 3].map(|()| vec![0.0; classes]);
+        let mut chosen = HashMap::new();
+        for (subject, counts) in order {
+            let gain = |subset: usize| -> f64 {
+                (0..classes)
+                    .map(|c| {
+                        let lack = shares[subset] - scale(dealt[subset][c], c);
+                        let rest = lack - scale(counts[c], c);
+                        (lack * lack - rest * rest) / shares[subset]
+                    })
+                    .sum()
+            };
+            let best = (0..3)
+                .filter(|&s| shares[s] > 0.0)
+                .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
+                .unwrap_or(0);
+            for (c, count) in counts.iter().enumerate() {
+                dealt[best][c] += count;
+            }
+            chosen.insert(subject, Subset::ALL[best]);
+        }
+        let subsets = dataset
+            .samples
+            .iter()
+            .map(|s| chosen[s.subject.as_str()])
+            .collect();
+        Self { subsets }
+    }
+
+    /// Reads a split CSV and matches it with the data set by file name.
+    ///
+    /// # Errors
+    /// Not readable, a file of the data set is missing in it, or one subject is in two subsets.
+    pub fn read(path: &Path, dataset: &Dataset) -> Result<Self> {
+        let mut reader = csv::Reader::from_path(path)
+            .map_err(|e| bad_input!("{}: cannot read the split: {e}", path.display()))?;
+        let mut subsets = HashMap::new();
+        for row in reader.deserialize() {
+            let row: Row =
+                row.map_err(|e| bad_input!("{}: not a split CSV: {e}", path.display()))?;
+            subsets.insert(row.file, row.subset);
+        }
+        let mut of_subject: HashMap<&str, Subset> = HashMap::new();
+        let mut split = Vec::with_capacity(dataset.samples.len());
+        for Sample { file, subject, .. } in &dataset.samples {
+            let subset = *subsets.get(file).ok_or_else(|| {
+                bad_input!(
+                    "{}: has no line for {file:?} of the data set",
+                    path.display()
+                )
+            })?;
+            if *of_subject.entry(subject).or_insert(subset) != subset {
+                return Err(bad_input!(
+                    "{}: subject {subject} is in two subsets, so the figures would flatter; \
+                     make a split with `smearscope-train split`",
+                    path.display()
+                ));
+            }
+            split.push(subset);
+        }
+        Ok(Self { subsets: split })
+    }
+
+    /// The CSV: `file,class,subject,subset`, one line per sample.
+    ///
+    /// # Errors
+    /// Never in practice: it is written to memory.
+    pub fn to_csv(&self, dataset: &Dataset) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for (sample, &subset) in dataset.samples.iter().zip(&self.subsets) {
+            writer.serialize(Row {
+                file: sample.file.clone(),
+                class: dataset.classes[sample.class].clone(),
+                subject: sample.subject.clone(),
+                subset,
+            })?;
+        }
+        writer.into_inner().context("cannot finish the split CSV")
+    }
+
+    /// The indices of the samples in a subset.
+    pub fn indices(&self, subset: Subset) -> Vec<usize> {
+        (0..self.subsets.len())
+            .filter(|&i| self.subsets[i] == subset)
+            .collect()
+    }
+}
+
+/// SHA-256 of a split CSV in hex.
+pub fn sha256(csv: &[u8]) -> String {
+    hex::encode(Sha256::digest(csv))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::NIH_SUBJECT;
+    use regex::Regex;
+    use std::collections::HashSet;
+    use std::fs;
+
+    /// 40 subjects with 5 to 44 cells; the odd ones are infected, with a few healthy cells.
+    fn dataset(dir: &Path) -> Dataset {
+        for subject in 0..40usize {
+            for cell in 0..5 + subject {
+                let infected = subject % 2 == 1 && cell % 4 != 0;
+                let class = if infected {
+                    "Parasitized"
+                } else {
+                    "Uninfected"
+                };
+                let path = dir.join(class).join(format!("C{subject}_cell_{cell}.png"));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, b"").unwrap();
+            }
+        }
+        Dataset::open(dir, &Regex::new(NIH_SUBJECT).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn subjects_stay_together_and_classes_near_their_shares() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dataset(dir.path());
+        for seed in 0..20 {
+            let split = Split::by_subject(&data, [0.7, 0.1, 0.2], seed);
+            let mut seen: HashMap<&str, HashSet<Subset>> = HashMap::new();
+            for (sample, subset) in data.samples.iter().zip(&split.subsets) {
+                seen.entry(&sample.subject).or_default().insert(*subset);
+            }
+            assert!(seen.values().all(|subsets| subsets.len() == 1));
+            let total = data.class_counts();
+            for (subset, share) in Subset::ALL.into_iter().zip([0.7, 0.1, 0.2]) {
+                for class in 0..2 {
+                    let n = split
+                        .indices(subset)
+                        .iter()
+                        .filter(|&&i| data.samples[i].class == class)
+                        .count();
+                    let got = n as f64 / total[class] as f64;
+                    assert!(
+                        (got - share).abs() < 0.05,
+                        "seed {seed} {subset} class {class}: {got}"
+                    );
+                }
+            }
+        }
+        assert_ne!(
+            Split::by_subject(&data, [0.7, 0.1, 0.2], 1),
+            Split::by_subject(&data, [0.7, 0.1, 0.2], 2)
+        );
+    }
+
+    #[test]
+    fn a_csv_reads_back_and_a_leaking_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dataset(&dir.path().join("data"));
+        let split = Split::by_subject(&data, [0.5, 0.25, 0.25], 3);
+        let csv = split.to_csv(&data).unwrap();
+        let path = dir.path().join("split.csv");
+        fs::write(&path, &csv).unwrap();
+        assert_eq!(Split::read(&path, &data).unwrap(), split);
+
+        let text = String::from_utf8(csv).unwrap();
+        let first = text.lines().nth(1).unwrap();
+        let other = if first.ends_with("test") {
+            "train"
+        } else {
+            "test"
+        };
+        let (head, _) = first.rsplit_once(',').unwrap();
+        fs::write(&path, text.replacen(first, &format!("{head},{other}"), 1)).unwrap();
+        assert!(
+            Split::read(&path, &data)
+                .unwrap_err()
+                .to_string()
+                .contains("two subsets")
+        );
+        fs::write(&path, text.replacen(&format!("{first}\n"), "", 1)).unwrap();
+        assert!(
+            Split::read(&path, &data)
+                .unwrap_err()
+                .to_string()
+                .contains("no line for")
+        );
+        fs::write(&path, "file\nx\n").unwrap();
+        assert!(
+            Split::read(&path, &data)
+                .unwrap_err()
+                .to_string()
+                .contains("not a split CSV")
+        );
+    }
+}
