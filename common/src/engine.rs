@@ -122,8 +122,8 @@ impl Model {
         check_names(&graph)?;
         let size = card.input.size as usize;
         let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
-        let stated = graph.input_fact(0).map_err(unsupported)?.clone();
-        if stated.unify(&wanted).is_err() {
+        let stated = graph.input_fact(0).map_err(unsupported)?;
+        if !takes_crops(stated, card.input.size) {
             return Err(EngineError::Shape {
                 what: "input",
                 is: format!("{stated:?}"),
@@ -202,6 +202,19 @@ impl Model {
             .map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
         Ok(Worker { model: self, state })
     }
+}
+
+/// Whether an input is f32 `[N, 3, size, size]`, N being 1 or a symbol.
+fn takes_crops(input: &InferenceFact, size: u32) -> bool {
+    let size = i64::from(size);
+    let Some(shape) = input.shape.concretize() else {
+        return false;
+    };
+    let dims: Vec<_> = shape.iter().map(|dim| dim.to_i64().ok()).collect();
+    input.datum_type.concretize() == Some(f32::datum_type())
+        && dims.len() == 4
+        && matches!(dims[0], None | Some(1))
+        && dims[1..] == [Some(3), Some(size), Some(size)]
 }
 
 fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {

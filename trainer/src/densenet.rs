@@ -59,22 +59,6 @@ impl Architecture {
     pub fn stem(self) -> i64 {
         2 * self.growth()
     }
-
-    /// Length of the feature vector that the head sees.
-    pub fn features(self) -> i64 {
-        let blocks = self.blocks();
-        blocks
-            .iter()
-            .enumerate()
-            .fold(self.stem(), |width, (i, layers)| {
-                let grown = width + layers * self.growth();
-                if i + 1 < blocks.len() {
-                    grown / 2
-                } else {
-                    grown
-                }
-            })
-    }
 }
 
 impl fmt::Display for Architecture {

@@ -7,10 +7,14 @@ mod cli;
 mod commands;
 mod dataset;
 mod densenet;
+#[cfg(test)]
+mod densenet_tests;
 mod device;
 mod error;
 mod evaluate;
 mod export;
+#[cfg(test)]
+mod export_tests;
 mod inspect;
 mod loader;
 mod metrics;

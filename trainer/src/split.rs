@@ -53,6 +53,9 @@ impl FromStr for Subset {
     }
 }
 
+/// How many deals are tried for one split.
+const DEALS: usize = 200;
+
 /// One line of the split CSV.
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
@@ -71,46 +74,29 @@ pub struct Split {
 }
 
 impl Split {
-    /// Deals subjects to the subsets so that every class comes as near as can be to the shares.
+    /// Deals subjects to the subsets so that every class comes near its shares.
     ///
-    /// Subjects with the most cells are dealt first, in an order shuffled by `seed`, each to the
-    /// subset that most lacks its classes: the one where the sum over classes of the squared
-    /// distance between share and target, in units of the target, falls most.
+    /// The subjects are shuffled by `seed` and dealt one by one to the subset that most lacks
+    /// their classes; of many such deals the one with the least distance from the shares is kept.
     pub fn by_subject(dataset: &Dataset, shares: [f64; 3], seed: u64) -> Self {
-        let classes = dataset.classes.len();
+        let totals = dataset.class_counts();
         let mut subjects: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for Sample { subject, class, .. } in &dataset.samples {
             subjects
                 .entry(subject)
-                .or_insert_with(|| vec![0.0; classes])[*class] += 1.0;
+                .or_insert_with(|| vec![0.0; totals.len()])[*class] += 1.0 / totals[*class] as f64;
         }
         let mut order: Vec<_> = subjects.into_iter().collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        order.sort_by(|a, b| f64::total_cmp(&b.1.iter().sum(), &a.1.iter().sum()));
-
-        let totals = dataset.class_counts();
-        let scale = |count: f64, class: usize| count / totals[class].max(1) as f64;
-        let mut dealt = [(); 3].map(|()| vec![0.0; classes]);
-        let mut chosen = HashMap::new();
-        for (subject, counts) in order {
-            let gain = |subset: usize| -> f64 {
-                (0..classes)
-                    .map(|c| {
-                        let lack = shares[subset] - scale(dealt[subset][c], c);
-                        let rest = lack - scale(counts[c], c);
-                        (lack * lack - rest * rest) / shares[subset]
-                    })
-                    .sum()
-            };
-            let best = (0..3)
-                .filter(|&s| shares[s] > 0.0)
-                .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
-                .unwrap_or(0);
-            for (c, count) in counts.iter().enumerate() {
-                dealt[best][c] += count;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut best: Option<(f64, HashMap<&str, Subset>)> = None;
+        for _ in 0..DEALS {
+            order.shuffle(&mut rng);
+            let (distance, chosen) = deal(&order, shares);
+            if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                best = Some((distance, chosen));
             }
-            chosen.insert(subject, Subset::ALL[best]);
         }
+        let chosen = best.map(|(_, chosen)| chosen).unwrap_or_default();
         let subsets = dataset
             .samples
             .iter()
@@ -176,6 +162,38 @@ impl Split {
             .filter(|&i| self.subsets[i] == subset)
             .collect()
     }
+}
+
+/// Deals subjects, each with its part of every class's cells, in the given order. Returns the sum
+/// over subsets and classes of the squared distance from the shares, in units of the share.
+fn deal<'a>(order: &[(&'a str, Vec<f64>)], shares: [f64; 3]) -> (f64, HashMap<&'a str, Subset>) {
+    let classes = order.first().map_or(0, |(_, parts)| parts.len());
+    let mut lack = shares.map(|share| vec![share; classes]);
+    let mut chosen = HashMap::new();
+    for (subject, parts) in order {
+        let gain = |subset: usize| -> f64 {
+            let squares = lack[subset].iter().zip(parts).map(|(lack, part)| {
+                let rest = lack - part;
+                (lack * lack - rest * rest) / shares[subset]
+            });
+            squares.sum()
+        };
+        let best = (0..3)
+            .filter(|&s| shares[s] > 0.0)
+            .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
+            .unwrap_or(0);
+        for (lack, part) in lack[best].iter_mut().zip(parts) {
+            *lack -= part;
+        }
+        chosen.insert(*subject, Subset::ALL[best]);
+    }
+    let distance = lack
+        .iter()
+        .zip(shares)
+        .filter(|(_, share)| *share > 0.0)
+        .flat_map(|(lack, share)| lack.iter().map(move |l| l * l / share))
+        .sum();
+    (distance, chosen)
 }
 
 /// SHA-256 of a split CSV in hex.

@@ -24,6 +24,8 @@ function options(): IClientOptions {
     keepalive: 20,
     reconnectPeriod: 2000,
     connectTimeout: 8000,
+    // A broker that is busy or just starting refuses too; the page must come back by itself.
+    reconnectOnConnackError: true,
     // The listener subscribes at each connect itself, where it also sees a refusal.
     resubscribe: false,
     // The library's own timers need a worker made from text, which the page's policy forbids.

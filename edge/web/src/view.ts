@@ -164,7 +164,9 @@ export class Page {
     }
     setText(element("seq"), words.integer(field.seq));
     setText(element("taken"), words.localTime(field.capturedAt));
-    setText(element("age"), words.agoWords(now - station.field.at));
+    const age = now - station.field.at;
+    const lag = Date.now() - age - field.capturedAt.getTime();
+    setText(element("age"), words.receivedWords(age, lag));
     setText(element("counts"), words.countsWords(field.counts));
     setText(element("counted"), words.countedWords(field));
     setText(element("focus"), field.quality.focus.toPrecision(3));

@@ -74,7 +74,7 @@ export function deviceWords(status: StatusMessage | null, heard: boolean): Sayin
 export function alarmWords(link: LinkState, status: StatusMessage | null, heard: boolean): string | null {
   switch (link.is) {
     case "lost":
-      return `The connection to the broker (${link.to}) is lost. What you see is not live. The page keeps trying.`;
+      return `The page has no connection to the broker (${link.to}). What you see is not live. The page keeps trying.`;
     case "refused":
       return `The broker (${link.to}) refuses this page: ${link.why}. What you see is not live.`;
     case "impossible":
@@ -151,6 +151,20 @@ export function agoWords(ms: number): string {
     return `${Math.floor(s / 60)} min ago`;
   }
   return `${Math.floor(s / 3600)} h ago`;
+}
+
+/** Beyond it, a result that has just come is not of now, or one of the two clocks is wrong. */
+const NOTABLE_LAG_MS = 10_000;
+
+/** `age`: since it came to this page; `lag`: what the clocks say that it was under way. */
+export function receivedWords(age: number, lag: number): string {
+  const seconds = integer(Math.round(Math.abs(lag) / 1000));
+  if (lag > NOTABLE_LAG_MS) {
+    return `${agoWords(age)}, ${seconds} s after it was taken`;
+  }
+  return lag < -NOTABLE_LAG_MS
+    ? `${agoWords(age)}; the device's clock is ${seconds} s ahead of this computer's`
+    : agoWords(age);
 }
 
 /** Which of picture and result is ahead, and whether the boxes fit what is seen. */

@@ -85,4 +85,10 @@ describe("connection and device", () => {
   ])("%d ms is %s", (ms, said) => {
     expect(words.agoWords(ms)).toBe(said);
   });
+
+  it("says when a result was long under way or a clock is wrong", () => {
+    expect(words.receivedWords(3000, 9_000)).toBe("3 s ago");
+    expect(words.receivedWords(0, 15_000)).toBe("just now, 15 s after it was taken");
+    expect(words.receivedWords(0, -120_000)).toBe("just now; the device's clock is 120 s ahead of this computer's");
+  });
 });

@@ -1,0 +1,32 @@
+# A list of what there is to do; how it is done stands in scripts/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test trainer setup lint web cross env
+export FIELDS FRAMES TARGET
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+demo: ## run the board's part on drawn fields, without camera or broker; page on http://127.0.0.1:8787 (FIELDS=5 ends after 5, FRAMES=dir: your images)
+	@scripts/demo.sh
+
+test: ## get what is missing, then run all tests
+	@scripts/test.sh
+
+trainer: ## get libtorch and build smearscope-train
+	@scripts/trainer.sh
+
+setup: ## get all that tests and builds need, and do nothing else
+	@scripts/setup-tests.sh
+
+lint: ## formatting, clippy, dependencies, shell scripts, systemd units
+	@scripts/lint.sh
+
+web: ## make the page's built form, edge/web/dist, anew
+	@scripts/web-build.sh
+
+cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) with `cross`
+	@scripts/cross.sh
+
+env: ## print the environment for cargo by hand: eval "$(make -s env)"
+	@source scripts/env.sh && declare -p LIBTORCH SMEARSCOPE_PYTHON PATH 2>/dev/null | sed 's/^declare -x/export/'
