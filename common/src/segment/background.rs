@@ -48,7 +48,8 @@ impl Surface {
             for sample in &samples {
                 histogram[usize::from(dark(sample))] += 1;
             }
-            let limit = cell_threshold(&histogram).unwrap_or_else(|| otsu(&histogram));
+            let limit =
+                cell_threshold(&histogram).map_or_else(|| otsu(&histogram), |found| found.limit);
             let background: Vec<_> = samples
                 .iter()
                 .filter(|s| dark(s) <= limit)

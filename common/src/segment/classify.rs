@@ -17,10 +17,9 @@ const MIN_PIXELS: u32 = 6;
 const MIN_ROUNDNESS: f32 = 0.3;
 /// The largest diameter of a cell, as a part of the frame's shorter side.
 const MAX_OF_FRAME: f32 = 0.6;
-/// A white cell is at least this many times as large as a typical red cell …
-const WHITE_AREA: f32 = 1.4;
-/// … and this part of it, and no less than that of a typical red cell's area, is nucleus.
-const WHITE_NUCLEUS: f32 = 0.35;
+/// The nucleus of a white cell is at least this part of a typical red cell's area; the chromatin of a parasite
+/// is less.
+const WHITE_NUCLEUS: f32 = 0.5;
 
 /// What a region is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +61,12 @@ pub(super) fn classify(split: &Split, red: &Grid<u8>, radius: f32) -> Classified
         .zip(&nuclei)
         .map(|(region, &nucleus)| {
             let size = region.area as f32;
-            let nuclear = nucleus as f32 >= WHITE_NUCLEUS * size.max(typical);
+            let nuclear = nucleus as f32 / typical;
             if size < MIN_THING * typical || region.area < MIN_PIXELS {
                 Kind::Grain
             } else if !whole(region) {
                 Kind::Other(OtherKind::Edge)
-            } else if size >= WHITE_AREA * typical && nuclear {
+            } else if nuclear >= WHITE_NUCLEUS {
                 Kind::Other(OtherKind::WhiteCell)
             } else if size < MIN_CELL * typical {
                 Kind::Other(if nucleus * 2 >= region.area || region.roundness() > 0.6 {

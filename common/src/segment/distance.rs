@@ -60,6 +60,18 @@ pub(super) fn distances(mask: &Grid<bool>) -> Grid<u16> {
     result
 }
 
+/// Takes away what is thinner than twice `radius` pixels, and leaves the rest as it is (an opening): scale bars
+/// and fibres across cells, tails, the fringes of haze. Places that are taken away get the distance 0.
+pub(super) fn open(distance: &mut Grid<u16>, radius: f32) {
+    let limit = (radius * f32::from(UNIT)) as u16;
+    let deep = distance.map(|d| d <= limit);
+    for (distance, from_deep) in distance.data.iter_mut().zip(distances(&deep).data) {
+        if from_deep > limit {
+            *distance = 0;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +91,25 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_bar_across_a_disc_is_taken_away() {
+        let (w, h) = (80, 60);
+        let disc = |x: f32, y: f32| (x - 30.0).hypot(y - 30.0) <= 18.0;
+        let data = (0..w * h)
+            .map(|i| ((i % w) as f32, (i / w) as f32))
+            .map(|(x, y)| disc(x, y) || (y - 30.0).abs() < 2.0)
+            .collect();
+        let mut distance = distances(&Grid {
+            width: w,
+            height: h,
+            data,
+        });
+        open(&mut distance, 3.0);
+        assert_eq!(distance.data[30 * w + 70], 0);
+        let left = distance.data.iter().filter(|&&d| d > 0).count();
+        assert!((left as f32 / 1018.0 - 1.0).abs() < 0.05, "{left}");
     }
 
     #[test]

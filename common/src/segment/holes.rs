@@ -2,62 +2,78 @@
 
 use super::distance::{UNIT, distances};
 use super::grid::Grid;
-use super::regions::{Corners, Labelled, connected};
-
-/// A pale centre is round; the background that three or more touching cells enclose has corners, where it
-/// runs out between two of them.
-const MIN_ROUNDNESS: f32 = 0.7;
+use super::regions::{Corners, Labelled, Region, connected};
 
 /// The largest pale centre, as a part of a cell's disc.
-const MAX_PART: f32 = 0.45;
+const MAX_PART: f32 = 0.9;
 
 /// A hole of any shape that is no more than this part of a cell's disc is filled: a slit, a vacuole, or so
 /// little background that it doesn't matter.
-const SMALL_PART: f32 = 0.05;
+const SMALL_PART: f32 = 0.02;
 
-/// The mask without its pale centres, and what follows from it.
+/// A pale centre fills nearly all of its octagonal hull. The background that touching cells enclose is hollow
+/// between its corners: it fills about half, a little more where a blur has cut the corners off.
+const MIN_SOLIDITY: f32 = 0.75;
+
+/// One that a smear of hemoglobin or a parasite juts into fills less of its hull; then it must be at the
+/// middle of something as wide as a cell: between these parts of a cell's radius away from the background.
+const MIN_LOOSE_SOLIDITY: f32 = 0.58;
+const MIDDLE: std::ops::Range<f32> = 0.75..1.25;
+
+/// A hole that is no more than this part of what is around it is first filled whatever its shape.
+const MAX_PART_OF_THING: f32 = 0.1;
+
+/// With its holes filled, a single cell is no larger than this many discs.
+const MAX_SINGLE: f32 = 1.5;
+
+/// How round a thing must be to be taken for a single cell. Two discs that touch have 0.5.
+const SINGLE_ROUNDNESS: f32 = 0.8;
+
+/// The least part of all dark pixels that single cells must make up to tell the size of the cells.
+const MIN_SINGLES: f32 = 0.03;
+
+/// What follows from a mask without pale centres.
 pub(super) struct Filled {
     /// Distances to the background.
     pub distance: Grid<u16>,
-    /// The inner radius of a typical cell in pixels; `None` where the mask is empty.
+    /// The radius of a typical cell in pixels; `None` where the mask is empty.
     pub radius: Option<f32>,
 }
 
 /// Fills the pale centres of `mask`.
 ///
 /// How large a pale centre may be depends on the size of the cells, and that can only be seen when the
-/// pale centres are filled: so first whatever is round is filled, and then what proves too large is opened
-/// again.
+/// pale centres are filled. So first everything is filled that may be one by its shape; the round things
+/// then tell the size; what is too large, or too hollow for its place, is opened again.
 pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
-    let holes = connected(mask, false, Corners::Apart);
-    let enclosed: Vec<bool> = holes
-        .regions
-        .iter()
-        .map(|hole| !hole.touches_frame(mask.width, mask.height))
-        .collect();
+    let labelled = connected(mask, false, Corners::Apart);
+    let holes = holes(mask, &labelled);
     let first: Vec<bool> = holes
-        .regions
         .iter()
-        .zip(&enclosed)
-        .map(|(hole, &enclosed)| enclosed && hole.roundness() >= MIN_ROUNDNESS)
+        .map(|hole| hole.is_some_and(|h| h.may_be_pale))
         .collect();
-    apply(mask, &holes, &first);
+    apply(mask, &labelled, &first);
+    let whole = connected(mask, true, Corners::Joined);
     let distance = distances(mask);
-    let Some(radius) = typical_radius(mask, &distance) else {
+    let Some(radius) = typical_radius(&whole, &distance) else {
         return Filled {
             distance,
             radius: None,
         };
     };
     let disc = std::f32::consts::PI * radius * radius;
+    let is_pale = |hole: &Hole| {
+        let part = hole.area as f32 / disc;
+        let around = whole.labels.data[hole.beside] as usize;
+        let single = whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc;
+        let depth = f32::from(distance.data[hole.middle]) / f32::from(UNIT) / radius;
+        let fits = hole.solidity >= MIN_SOLIDITY
+            || hole.solidity >= MIN_LOOSE_SOLIDITY && MIDDLE.contains(&depth);
+        part <= SMALL_PART || part <= MAX_PART && (single || fits)
+    };
     let second: Vec<bool> = holes
-        .regions
         .iter()
-        .zip(enclosed.iter().zip(&first))
-        .map(|(hole, (&enclosed, &round))| {
-            let part = hole.area as f32 / disc;
-            enclosed && (part <= SMALL_PART || (round && part <= MAX_PART))
-        })
+        .map(|hole| hole.as_ref().is_some_and(is_pale))
         .collect();
     if second == first {
         return Filled {
@@ -65,12 +81,62 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
             radius: Some(radius),
         };
     }
-    apply(mask, &holes, &second);
-    let distance = distances(mask);
+    apply(mask, &labelled, &second);
     Filled {
-        distance,
+        distance: distances(mask),
         radius: Some(radius),
     }
+}
+
+/// An enclosed region of bright pixels.
+#[derive(Clone, Copy)]
+struct Hole {
+    /// Its pixels with those of the dark islands in it: a target cell has one in its pale centre, and a parasite
+    /// may be one.
+    area: u32,
+    /// The area as a part of the octagonal hull's.
+    solidity: f32,
+    /// The place of a dark pixel of what encloses it.
+    beside: usize,
+    /// The place of the middle of its box.
+    middle: usize,
+    /// Whether it may be a pale centre, as far as can be said without knowing the size of the cells.
+    may_be_pale: bool,
+}
+
+/// The bright regions; `None` where one reaches the frame.
+fn holes(mask: &Grid<bool>, bright: &Labelled) -> Vec<Option<Hole>> {
+    let (width, height) = (mask.width, mask.height);
+    let dark = connected(mask, true, Corners::Joined);
+    let mut areas: Vec<u32> = bright.regions.iter().map(|region| region.area).collect();
+    for thing in &dark.regions {
+        // What lies before the first pixel of a region lies around the region; at the start of a row that is
+        // the frame.
+        if thing.first % width > 0 {
+            areas[bright.labels.data[thing.first - 1] as usize - 1] += thing.area;
+        }
+    }
+    let hole = |(i, region): (usize, &Region)| {
+        if region.touches_frame(width, height) {
+            return None;
+        }
+        let (area, beside) = (areas[i], region.first - 1);
+        let solidity = area as f32 / region.octagon().max(1.0);
+        let around = dark.regions[dark.labels.data[beside] as usize - 1].area;
+        let (x, y) = (
+            (region.left + region.right) / 2,
+            (region.top + region.bottom) / 2,
+        );
+        Some(Hole {
+            area,
+            solidity,
+            beside,
+            middle: y * width + x,
+            may_be_pale: solidity >= MIN_LOOSE_SOLIDITY
+                || area as f32 <= MAX_PART_OF_THING * around as f32,
+        })
+    };
+    bright.regions.iter().enumerate().map(hole).collect()
 }
 
 /// Makes the chosen holes part of the mask, and the others not.
@@ -82,30 +148,48 @@ fn apply(mask: &mut Grid<bool>, holes: &Labelled, chosen: &[bool]) {
     }
 }
 
-/// The inner radius of the largest disc in each region, the median over all regions weighted by their area:
-/// specks have no say, and a clump has its largest cell's radius. Regions at the edge of the frame are asked
-/// only where there are no others, for their largest disc may be outside.
-fn typical_radius(mask: &Grid<bool>, distance: &Grid<u16>) -> Option<f32> {
-    let found = connected(mask, true, Corners::Joined);
-    let mut inner = vec![0u16; found.regions.len()];
-    for (&label, &distance) in found.labels.data.iter().zip(&distance.data) {
+/// The radius of a typical cell: the median of the single cells' radii, weighted by their area so that
+/// specks have no say. Where there are hardly any single cells, the same of the widest discs that fit into
+/// the things: a clump has its largest cell's. Things at the edge of the frame are asked only where there are no
+/// others.
+fn typical_radius(whole: &Labelled, distance: &Grid<u16>) -> Option<f32> {
+    let all: u64 = whole
+        .regions
+        .iter()
+        .map(|region| u64::from(region.area))
+        .sum();
+    let inside = |region: &Region| !region.touches_frame(distance.width, distance.height);
+    let mut singles: Vec<(u32, u32)> = whole
+        .regions
+        .iter()
+        .filter(|region| inside(region) && region.roundness() >= SINGLE_ROUNDNESS)
+        .map(|region| (region.area, region.area))
+        .collect();
+    let singles_area: u64 = singles.iter().map(|&(area, _)| u64::from(area)).sum();
+    if singles_area as f32 >= MIN_SINGLES * all as f32
+        && let Some(area) = weighted_median(&mut singles)
+    {
+        return Some((area as f32 / std::f32::consts::PI).sqrt());
+    }
+    let mut inner = vec![0u16; whole.regions.len()];
+    for (&label, &distance) in whole.labels.data.iter().zip(&distance.data) {
         if label != 0 {
             let inner = &mut inner[label as usize - 1];
             *inner = distance.max(*inner);
         }
     }
-    let radii = |edge: bool| {
-        let mut radii: Vec<(u16, u32)> = found
+    let median = |edge: bool| {
+        let mut radii: Vec<(u16, u32)> = whole
             .regions
             .iter()
             .zip(&inner)
-            .filter(|(region, _)| edge || !region.touches_frame(mask.width, mask.height))
+            .filter(|(region, _)| edge || inside(region))
             .map(|(region, &radius)| (radius, region.area))
             .collect();
         weighted_median(&mut radii)
     };
-    radii(false)
-        .or_else(|| radii(true))
+    median(false)
+        .or_else(|| median(true))
         .map(|radius| f32::from(radius) / f32::from(UNIT))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! 1. [`grid`]: the picture is reduced until a cell is about 40 pixels wide.
 //! 2. [`background`]: the light behind the cells is modelled and taken out of the green channel.
-//! 3. [`threshold`]: Otsu's threshold parts cells from background.
+//! 3. [`threshold`], [`local`]: Otsu's threshold parts cells from background, then each neighbourhood its own.
 //! 4. [`holes`]: pale centres are filled; what they leave tells the size of the cells.
 //! 5. [`distance`], [`watershed`]: touching cells are split.
 //! 6. [`classify`]: platelets, white cells, debris and cells cut by the frame are set apart.
@@ -17,6 +17,7 @@ mod classify;
 mod distance;
 mod grid;
 mod holes;
+mod local;
 mod mask;
 mod quality;
 mod regions;
@@ -93,6 +94,9 @@ const GOOD_DIAMETER: f32 = 32.0;
 /// Cells narrower than this can't be told from grain, in pixels.
 const MIN_CELL_DIAMETER: f32 = 8.0;
 
+/// The half width of the thinnest thing that is kept, as a part of a cell's radius.
+const THINNEST: f32 = 0.13;
+
 /// The part of the countable cells that had to be cut from a clump in a crowded field.
 const CROWDED_SPLIT: f32 = 0.6;
 
@@ -124,14 +128,15 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
     for &value in &dark.data {
         histogram[usize::from(value)] += 1;
     }
-    let Some(limit) = threshold::cell_threshold(&histogram) else {
+    let Some(threshold) = threshold::cell_threshold(&histogram) else {
         return (Segmentation::default(), None);
     };
-    let mut mask = dark.map(|value| value > limit);
-    let filled = holes::fill(&mut mask);
+    let mut mask = local::darker_than_around(&dark, threshold);
+    let mut filled = holes::fill(&mut mask);
     let Some(radius) = filled.radius else {
         return (Segmentation::default(), None);
     };
+    distance::open(&mut filled.distance, THINNEST * radius);
     let split = watershed::split(&filled.distance, radius);
     let red = background::darkness(&reduced.red);
     let classified = classify::classify(&split, &red, radius);

@@ -8,6 +8,8 @@ use crate::geometry::Rect;
 pub(super) struct Region {
     /// Pixels.
     pub area: u32,
+    /// The place in the plane of its first pixel.
+    pub first: usize,
     /// First column.
     pub left: usize,
     /// First row.
@@ -16,6 +18,8 @@ pub(super) struct Region {
     pub right: usize,
     /// Last row.
     pub bottom: usize,
+    /// The largest values of −x−y, y−x, x−y and x+y.
+    pub diagonals: [isize; 4],
     /// Length of the outline, the inner ones included, in pixels.
     pub perimeter: f32,
 }
@@ -23,10 +27,12 @@ pub(super) struct Region {
 impl Region {
     const EMPTY: Self = Self {
         area: 0,
+        first: 0,
         left: usize::MAX,
         top: usize::MAX,
         right: 0,
         bottom: 0,
+        diagonals: [isize::MIN; 4],
         perimeter: 0.0,
     };
 
@@ -34,6 +40,40 @@ impl Region {
     pub fn roundness(&self) -> f32 {
         let perimeter = self.perimeter.max(1.0);
         (4.0 * std::f32::consts::PI * self.area as f32 / (perimeter * perimeter)).min(1.0)
+    }
+
+    /// The area of the octagon around it: its box without what its diagonals cut off the corners.
+    pub fn octagon(&self) -> f32 {
+        let [left, top, right, bottom] =
+            [self.left, self.top, self.right, self.bottom].map(|v| v as isize);
+        let whole = (right - left + 1) * (bottom - top + 1);
+        let corners = [-left - top, bottom - left, right - top, right + bottom];
+        // A corner that a diagonal passes d pixels away from has 1 + 2 + … + d pixels less.
+        let cut: isize = corners
+            .iter()
+            .zip(self.diagonals)
+            .map(|(corner, most)| corner - most)
+            .map(|d| d * (d + 1) / 2)
+            .sum();
+        (whole - cut) as f32
+    }
+
+    /// Both together; the perimeter is left that of `self`.
+    pub fn with(&self, other: &Self) -> Self {
+        let mut diagonals = self.diagonals;
+        for (own, other) in diagonals.iter_mut().zip(other.diagonals) {
+            *own = other.max(*own);
+        }
+        Self {
+            area: self.area + other.area,
+            first: self.first.min(other.first),
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+            diagonals,
+            perimeter: self.perimeter,
+        }
     }
 
     /// The box in the pixels of a picture of the given size that was reduced by `factor`.
@@ -180,16 +220,33 @@ fn measure(labels: &Grid<u32>, count: usize) -> Vec<Region> {
     let mut regions = vec![Region::EMPTY; count];
     let w = labels.width;
     for y in 0..labels.height {
-        for (x, &label) in labels.row(y).iter().enumerate() {
+        let row = labels.row(y);
+        let mut x = 0;
+        // Run by run: what a run adds is told by its ends.
+        while x < w {
+            let label = row[x];
+            let start = x;
+            while x < w && row[x] == label {
+                x += 1;
+            }
             if label == 0 {
                 continue;
             }
+            let end = x - 1;
             let region = &mut regions[label as usize - 1];
-            region.area += 1;
-            region.left = region.left.min(x);
-            region.right = region.right.max(x);
+            if region.area == 0 {
+                region.first = y * w + start;
+            }
+            region.area += (x - start) as u32;
+            region.left = region.left.min(start);
+            region.right = region.right.max(end);
             region.top = region.top.min(y);
             region.bottom = y;
+            let [start, end, y] = [start, end, y].map(|v| v as isize);
+            let reach = [-start - y, y - start, end - y, end + y];
+            for (most, own) in region.diagonals.iter_mut().zip(reach) {
+                *most = own.max(*most);
+            }
         }
     }
     // Windows of four pixels, those that reach over the frame included.

@@ -7,6 +7,9 @@ pub(super) type Histogram = [u32; 256];
 /// 30, the grain of a camera less than 5.
 const MIN_CONTRAST: f64 = 10.0;
 
+/// Over how many values on each side a histogram is smoothed to find its valley.
+const VALLEY_REACH: usize = 3;
+
 /// Otsu's threshold (IEEE Trans. SMC 9, 1979, 62–66): the value that ends the lower class when the variance
 /// between two classes is largest. With one value only, that value.
 pub(super) fn otsu(histogram: &Histogram) -> u8 {
@@ -35,12 +38,21 @@ fn otsu_on_scale(histogram: &Histogram, scale: impl Fn(usize) -> f64) -> u8 {
     best.1
 }
 
+/// What tells cells from background in a whole field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CellThreshold {
+    /// Pixels that are darker belong to cells.
+    pub limit: u8,
+    /// The darkness of a typical pixel of a cell.
+    pub typical: u8,
+}
+
 /// The darkness above which a pixel belongs to a cell; `None` in a field without contrast.
 ///
 /// Nuclei, platelets and scale bars are far darker than red cells and would draw the threshold away from
 /// them. So whatever is darker than the median of the dark class counts as that median. What the dark class
 /// is shows on the scale of square roots, where a few nuclei can't outweigh many pale cells.
-pub(super) fn cell_threshold(histogram: &Histogram) -> Option<u8> {
+pub(super) fn cell_threshold(histogram: &Histogram) -> Option<CellThreshold> {
     let first = otsu_on_scale(histogram, |value| (value as f64).sqrt());
     let median = median_above(histogram, first)?;
     let mut clipped = *histogram;
@@ -53,7 +65,23 @@ pub(super) fn cell_threshold(histogram: &Histogram) -> Option<u8> {
     };
     let split = usize::from(limit) + 1;
     let contrast = mean(split..256)? - mean(0..split)?;
-    (contrast >= MIN_CONTRAST).then_some(limit)
+    (contrast >= MIN_CONTRAST).then_some(CellThreshold {
+        limit: valley(histogram, usize::from(limit), median),
+        typical: median as u8,
+    })
+}
+
+/// The emptiest value from Otsu's threshold up to three quarters of the typical darkness of a cell. Where haze
+/// lies between the cells, Otsu's threshold is within the haze, and the valley above it.
+fn valley(histogram: &Histogram, otsu: usize, typical: usize) -> u8 {
+    let around = |value: usize| -> u32 {
+        histogram[value.saturating_sub(VALLEY_REACH)..=(value + VALLEY_REACH).min(255)]
+            .iter()
+            .sum()
+    };
+    (otsu..=typical * 3 / 4)
+        .min_by_key(|&value| around(value))
+        .unwrap_or(otsu) as u8
 }
 
 /// The median of the values above `limit`.
@@ -101,7 +129,9 @@ mod tests {
 
     #[test]
     fn nuclei_do_not_draw_the_threshold_above_pale_cells() {
-        let limit = cell_threshold(&peaks(&[(5, 100_000), (40, 50_000), (180, 9_000)])).unwrap();
+        let limit = cell_threshold(&peaks(&[(5, 100_000), (40, 50_000), (180, 9_000)]))
+            .unwrap()
+            .limit;
         assert!((6..39).contains(&limit), "{limit}");
     }
 

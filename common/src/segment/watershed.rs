@@ -7,11 +7,18 @@ use super::grid::Grid;
 use super::regions::{Forest, Labelled, settle};
 
 /// How much narrower than the smaller of two cells the neck between them must be, as a part of a typical
-/// cell's radius. Two discs whose centres are a radius apart have 0.13.
-const MIN_DEPTH: f32 = 0.08;
+/// cell's radius. Two discs whose centres are a radius apart have 0.13; the dent of a cell that
+/// isn't quite convex has as little as this, so some cells are cut here that are joined again below.
+const MIN_DEPTH: f32 = 0.04;
 
 /// Two neighbours that are together no larger than this many typical cells were one.
-const MAX_WHOLE: f32 = 1.15;
+const MAX_WHOLE: f32 = 1.1;
+
+/// So were two that are together up to this many …
+const MAX_LARGE: f32 = 1.5;
+
+/// … and whose border is at least this part of the smaller one's diameter: two cells touch along less.
+const MIN_NECK: f32 = 0.78;
 
 /// The cells of a mask.
 pub(super) struct Split {
@@ -101,21 +108,27 @@ fn inside_out(distance: &Grid<u16>) -> Vec<u32> {
     order
 }
 
-/// Joins neighbours that are together no larger than one cell, those with the longest border first.
+/// Joins neighbours that are together one cell, by their size and by their border; the longest border first.
 fn join_fragments(basins: Labelled, disc: f32) -> Split {
     let mut borders: Vec<_> = borders(&basins.labels).into_iter().collect();
-    borders.sort_by_key(|&(pair, length)| (std::cmp::Reverse(length), pair));
+    borders.sort_by_key(|&(pair, [across, along])| {
+        (std::cmp::Reverse(across * across + along * along), pair)
+    });
     let mut forest = Forest::default();
-    let mut areas: Vec<u32> = basins.regions.iter().map(|region| region.area).collect();
-    for _ in &areas {
+    let mut wholes = basins.regions.clone();
+    for _ in &wholes {
         forest.add();
     }
-    for &((a, b), _) in &borders {
+    for &((a, b), [across, along]) in &borders {
         let (a, b) = (forest.root(a - 1), forest.root(b - 1));
-        let together = areas[a as usize].saturating_add(areas[b as usize]);
-        if a != b && together as f32 <= MAX_WHOLE * disc {
+        let together = wholes[a as usize].with(&wholes[b as usize]);
+        let size = together.area as f32 / disc;
+        let border = (across as f32).hypot(along as f32);
+        let smaller = wholes[a as usize].area.min(wholes[b as usize].area) as f32;
+        let neck = border / (2.0 * (smaller / std::f32::consts::PI).sqrt());
+        if a != b && (size <= MAX_WHOLE || size <= MAX_LARGE && neck >= MIN_NECK) {
             let root = forest.join(a, b);
-            areas[root as usize] = together;
+            wholes[root as usize] = together;
         }
     }
     let cells = settle(basins.labels, &mut forest);
@@ -127,22 +140,22 @@ fn join_fragments(basins: Labelled, disc: f32) -> Split {
     Split { cells, touching }
 }
 
-/// Which labels are neighbours, the smaller one first, and along how many pairs of pixels.
-fn borders(labels: &Grid<u32>) -> BTreeMap<(u32, u32), u32> {
+/// Which labels are neighbours, the smaller one first, and along how many pixels upright and level.
+fn borders(labels: &Grid<u32>) -> BTreeMap<(u32, u32), [u32; 2]> {
     let mut borders = BTreeMap::new();
-    let mut meet = |a: u32, b: u32| {
+    let mut meet = |a: u32, b: u32, way: usize| {
         if a != b && a != 0 && b != 0 {
-            *borders.entry((a.min(b), a.max(b))).or_insert(0) += 1;
+            borders.entry((a.min(b), a.max(b))).or_insert([0; 2])[way] += 1;
         }
     };
     for y in 0..labels.height {
         let row = labels.row(y);
         for pair in row.windows(2) {
-            meet(pair[0], pair[1]);
+            meet(pair[0], pair[1], 0);
         }
         if y > 0 {
             for (&a, &b) in labels.row(y - 1).iter().zip(row) {
-                meet(a, b);
+                meet(a, b, 1);
             }
         }
     }
