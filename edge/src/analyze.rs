@@ -117,3 +117,42 @@ impl<'m> Analyzer<'m> {
 pub fn all_cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smearscope_common::synth::{SmearSpec, smear};
+    use smearscope_common::tiny_model;
+
+    fn analyze(model: &Model, workers: usize, field: &RgbImage) -> FieldAnalysis {
+        let workers = NonZeroUsize::new(workers).unwrap();
+        let mut analyzer = Analyzer::new(model, workers).unwrap();
+        let mut analysis = analyzer.analyze(field).unwrap();
+        analysis.timing_ms = TimingMs::default();
+        analysis
+    }
+
+    #[test]
+    fn the_number_of_workers_changes_no_bit() {
+        let model = Model::load(&tiny_model::onnx().unwrap()).unwrap();
+        let field = smear(&SmearSpec::default(), 3).image;
+        let alone = analyze(&model, 1, &field);
+        for workers in [2, 4, 7] {
+            assert_eq!(alone, analyze(&model, workers, &field));
+        }
+        assert_eq!(alone.counts.cells as usize, alone.cells.len());
+        assert!(alone.counts.cells > 50, "{:?}", alone.counts);
+        assert!((1..alone.counts.cells).contains(&alone.counts.parasitized));
+    }
+
+    #[test]
+    fn a_field_without_cells_is_no_error() {
+        let model = Model::load(&tiny_model::onnx().unwrap()).unwrap();
+        for (w, h) in [(1, 1), (3, 200), (64, 48)] {
+            let blank = RgbImage::from_pixel(w, h, smearscope_common::image::Rgb([230; 3]));
+            let analysis = analyze(&model, 2, &blank);
+            assert_eq!(analysis.counts, Counts::default());
+            assert_eq!((analysis.width, analysis.height), (w, h));
+        }
+    }
+}

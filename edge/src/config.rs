@@ -388,6 +388,11 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_unit_is_sound() {
+        Config::parse(include_str!("../../systemd/edge.toml")).unwrap();
+    }
+
+    #[test]
     fn an_unknown_key_is_named_with_its_line() {
         let in_table = error(&format!("{SMALLEST}[mqtt]\nhots = \"x\"\n"));
         assert!(

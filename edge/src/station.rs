@@ -102,7 +102,11 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             fields,
             stay: fields.is_none(),
             cells_needed: Slide::default().cells_needed,
-            image: Image::default(),
+            image: Image {
+                // A picture for every field that a spectator has time to look at.
+                interval_ms: 500,
+                ..Image::default()
+            },
             mqtt: mqtt::Options {
                 address,
                 credentials: None,
