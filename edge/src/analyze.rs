@@ -1,0 +1,158 @@
+//! Field → result.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use smearscope_common::crop;
+use smearscope_common::engine::{EngineError, Model, Opinion, Worker};
+use smearscope_common::image::RgbImage;
+use smearscope_common::message::{CellResult, FieldAnalysis, Label, TimingMs};
+use smearscope_common::parasitemia::Counts;
+use smearscope_common::segment::{Cell, quality, segment};
+
+/// Finds and judges the cells of fields, on a number of threads.
+///
+/// Invariant: the number of threads changes nothing in the result. Each cell is judged alone, and
+/// the answers are put in the order of the cells.
+pub struct Analyzer<'m> {
+    workers: Vec<Worker<'m>>,
+}
+
+impl<'m> Analyzer<'m> {
+    /// Prepares one state of the model for each thread.
+    ///
+    /// # Errors
+    /// When tract can't make a state.
+    pub fn new(model: &'m Model, workers: NonZeroUsize) -> Result<Self, EngineError> {
+        let workers = (0..workers.get())
+            .map(|_| model.worker())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { workers })
+    }
+
+    /// Analyses one field.
+    ///
+    /// # Errors
+    /// When the model's answer is no number; the first such cell's error.
+    pub fn analyze(&mut self, field: &RgbImage) -> Result<FieldAnalysis, EngineError> {
+        let begun = Instant::now();
+        let segmentation = segment(field);
+        let quality = quality(field, &segmentation);
+        let segmented = Instant::now();
+        let opinions = self.classify(field, &segmentation.cells)?;
+        let done = Instant::now();
+
+        let cells: Vec<CellResult> = segmentation
+            .cells
+            .iter()
+            .zip(opinions)
+            .map(|(cell, opinion)| CellResult {
+                bbox: cell.bbox,
+                label: opinion.label,
+                p_parasitized: opinion.p_parasitized,
+            })
+            .collect();
+        let is_parasitized = |cell: &&CellResult| cell.label == Label::Parasitized;
+        let counts = Counts {
+            cells: cells.len() as u64,
+            parasitized: cells.iter().filter(is_parasitized).count() as u64,
+        };
+        let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
+        Ok(FieldAnalysis {
+            width: field.width(),
+            height: field.height(),
+            quality,
+            cells,
+            others: segmentation.others,
+            counts,
+            timing_ms: TimingMs {
+                segment: ms(begun, segmented),
+                classify: ms(segmented, done),
+                total: ms(begun, done),
+            },
+        })
+    }
+
+    /// Each idle worker takes the next cell; this thread is the first worker.
+    fn classify(&mut self, field: &RgbImage, cells: &[Cell]) -> Result<Vec<Opinion>, EngineError> {
+        let next = AtomicUsize::new(0);
+        let work = |worker: &mut Worker<'m>| {
+            let mut answers = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(cell) = cells.get(index) else {
+                    return answers;
+                };
+                answers.push((index, worker.classify(&crop::cut(field, cell))));
+            }
+        };
+        let mut answers = match self.workers.as_mut_slice() {
+            [only] => work(only),
+            [] => Vec::new(),
+            [first, others @ ..] => thread::scope(|scope| {
+                let threads: Vec<_> = others
+                    .iter_mut()
+                    .map(|worker| scope.spawn(|| work(worker)))
+                    .collect();
+                let mut answers = work(first);
+                for thread in threads {
+                    // A panic in a worker is a panic here.
+                    answers.extend(
+                        thread
+                            .join()
+                            .unwrap_or_else(|e| std::panic::resume_unwind(e)),
+                    );
+                }
+                answers
+            }),
+        };
+        answers.sort_unstable_by_key(|(index, _)| *index);
+        answers.into_iter().map(|(_, opinion)| opinion).collect()
+    }
+}
+
+/// One worker for each core.
+pub fn all_cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smearscope_common::synth::{SmearSpec, smear};
+    use smearscope_common::tiny_model;
+
+    fn analyze(model: &Model, workers: usize, field: &RgbImage) -> FieldAnalysis {
+        let workers = NonZeroUsize::new(workers).unwrap();
+        let mut analyzer = Analyzer::new(model, workers).unwrap();
+        let mut analysis = analyzer.analyze(field).unwrap();
+        analysis.timing_ms = TimingMs::default();
+        analysis
+    }
+
+    #[test]
+    fn the_number_of_workers_changes_no_bit() {
+        let model = Model::load(&tiny_model::onnx().unwrap()).unwrap();
+        let field = smear(&SmearSpec::default(), 3).image;
+        let alone = analyze(&model, 1, &field);
+        for workers in [2, 4, 7] {
+            assert_eq!(alone, analyze(&model, workers, &field));
+        }
+        assert_eq!(alone.counts.cells as usize, alone.cells.len());
+        assert!(alone.counts.cells > 50, "{:?}", alone.counts);
+        assert!((1..alone.counts.cells).contains(&alone.counts.parasitized));
+    }
+
+    #[test]
+    fn a_field_without_cells_is_no_error() {
+        let model = Model::load(&tiny_model::onnx().unwrap()).unwrap();
+        for (w, h) in [(1, 1), (3, 200), (64, 48)] {
+            let blank = RgbImage::from_pixel(w, h, smearscope_common::image::Rgb([230; 3]));
+            let analysis = analyze(&model, 2, &blank);
+            assert_eq!(analysis.counts, Counts::default());
+            assert_eq!((analysis.width, analysis.height), (w, h));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `analyze`: image files in, one line for each out.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use smearscope_common::image::{RgbImage, encode_png};
+use smearscope_common::message::FieldAnalysis;
+use smearscope_common::parasitemia::Counts;
+use smearscope_common::score::{Score, Summary};
+use tracing::warn;
+
+use crate::analyze::{Analyzer, all_cores};
+use crate::camera::{images_of, read_image};
+use crate::cli::AnalyzeArgs;
+use crate::exit::bad_input;
+use crate::truth::Truth;
+use crate::{model, overlay};
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    image: &'a str,
+    #[serde(flatten)]
+    analysis: &'a FieldAnalysis,
+}
+
+/// The last line of `--json` with `--truth`.
+#[derive(Serialize)]
+struct LastLine {
+    summary: Summary,
+}
+
+/// Analyses the images; one that can't be read is named, counted and skipped.
+///
+/// # Errors
+/// Bad input, when a path, the model or the labels can't be used, or no image can be read.
+pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
+    let images = images(&args.paths)?;
+    let mut truth = args.truth.as_deref().map(Truth::open).transpose()?;
+    if let Some(truth) = &truth {
+        truth.check(&images)?;
+    }
+    let mut overlays = args.overlay.as_deref().map(Overlays::open).transpose()?;
+    let model = model::load(args.model.as_deref())?;
+    let mut analyzer = Analyzer::new(&model, args.workers.unwrap_or_else(all_cores))?;
+
+    let mut out = std::io::stdout().lock();
+    let mut total = Counts::default();
+    let mut skipped = 0;
+    for path in &images {
+        let mut image = match read_image(path) {
+            Ok(image) => image,
+            // The only one: that is what is wrong with this call.
+            Err(error) if images.len() == 1 => return Err(bad_input(format!("{error:#}"))),
+            Err(error) => {
+                skipped += 1;
+                warn!("skipped: {error:#}");
+                continue;
+            }
+        };
+        let name = path.display().to_string();
+        let analysis = analyzer
+            .analyze(&image)
+            .with_context(|| format!("cannot analyse {name}"))?;
+        total += analysis.counts;
+        if let Some(truth) = &mut truth {
+            truth.score(path, &analysis)?;
+        }
+        if let Some(overlays) = &mut overlays {
+            overlay::draw(&mut image, &analysis);
+            overlays.write(path, &image)?;
+        }
+        if args.json {
+            print_json(
+                &mut out,
+                &Line {
+                    image: &name,
+                    analysis: &analysis,
+                },
+            )?;
+        } else {
+            writeln!(out, "{name}: {}", told(analysis.counts))?;
+        }
+    }
+    if skipped == images.len() {
+        return Err(bad_input(format!(
+            "none of the {skipped} images can be read"
+        )));
+    }
+    if skipped > 0 {
+        warn!("{skipped} of {} images were skipped", images.len());
+    }
+    let summary = truth.map(|truth| truth.summary());
+    match (args.json, summary) {
+        (true, Some(summary)) => print_json(&mut out, &LastLine { summary })?,
+        (true, None) => {}
+        (false, summary) => {
+            if images.len() > 1 {
+                writeln!(out, "{} images: {}", images.len() - skipped, told(total))?;
+            }
+            if let Some(summary) = summary {
+                print_score(&mut out, "against the labels", &summary.rest)?;
+                print_score(&mut out, "crowded fields", &summary.crowded)?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// The images to analyse: files as given, folders by the names in them.
+fn images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            images.extend(images_of(path)?);
+        } else if path.exists() {
+            images.push(path.clone());
+        } else {
+            return Err(bad_input(format!("there is no {}", path.display())));
+        }
+    }
+    Ok(images)
+}
+
+fn print_json(out: &mut impl Write, line: &impl Serialize) -> anyhow::Result<()> {
+    // Through a string: an error of the pipe must stay an io::Error.
+    Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)
+}
+
+fn told(counts: Counts) -> String {
+    let Counts { cells, parasitized } = counts;
+    match counts.parasitemia() {
+        None => "no red cells".into(),
+        Some(p) => format!(
+            "{cells} red cells, {parasitized} parasitized: {:.2} % (95 % interval {:.2} to {:.2} %)",
+            p.percent, p.low, p.high
+        ),
+    }
+}
+
+fn print_score(out: &mut impl Write, title: &str, score: &Score) -> std::io::Result<()> {
+    if score.images == 0 {
+        return Ok(());
+    }
+    let ratio = |value: Option<f64>| value.map_or("–".into(), |v| format!("{v:.3}"));
+    writeln!(
+        out,
+        "{title}: {} images, {} cells, recall {}, precision {}, sensitivity {}, specificity {}, \
+         sensitivity at specificity 0.98 {}, mean error of the parasitemia {} points",
+        score.images,
+        score.cells,
+        ratio(score.recall),
+        ratio(score.precision),
+        ratio(score.sensitivity),
+        ratio(score.specificity),
+        ratio(score.sensitivity_at_specificity_0_98),
+        ratio(score.parasitemia_mae),
+    )
+}
+
+/// A folder of pictures with boxes.
+struct Overlays {
+    folder: PathBuf,
+    /// How often a name was used: images of two folders may share one.
+    names: HashMap<String, u32>,
+}
+
+impl Overlays {
+    fn open(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| bad_input(format!("cannot make the folder {}: {e}", folder.display())))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            names: HashMap::new(),
+        })
+    }
+
+    fn write(&mut self, image: &Path, picture: &RgbImage) -> anyhow::Result<()> {
+        let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+        let used = self.names.entry(stem.to_string()).or_default();
+        *used += 1;
+        let name = match *used {
+            1 => format!("{stem}.png"),
+            n => format!("{stem}-{n}.png"),
+        };
+        let path = self.folder.join(name);
+        std::fs::write(&path, encode_png(picture)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}

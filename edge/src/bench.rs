@@ -1,0 +1,146 @@
+//! `bench`: how fast this machine finds and judges cells.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::Instant;
+
+use serde::Serialize;
+use smearscope_common::crop;
+use smearscope_common::engine::{EngineError, Model};
+use smearscope_common::image::RgbImage;
+use smearscope_common::segment::segment;
+use smearscope_common::synth::{SmearSpec, smear};
+
+use crate::cli::BenchArgs;
+use crate::model;
+
+/// How often each thread judges a crop.
+const CROPS: usize = 100;
+/// How often the cells of a field are looked for.
+const FIELDS: usize = 50;
+/// Judged before the clock starts.
+const WARM_UP: usize = 5;
+
+/// `--json`.
+#[derive(Serialize)]
+struct Figures {
+    model: String,
+    input_size: u32,
+    threads: usize,
+    median_ms_per_crop: f64,
+    crops_per_s: f64,
+    segment_ms_per_field: f64,
+}
+
+/// Measures on a synthetic field of 1280 × 960 pixels.
+///
+/// # Errors
+/// When the model can't be used or fails.
+pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    let model = model::load(args.model.as_deref())?;
+    let field = smear(&SmearSpec::default(), 1).image;
+    let segmentation = segment(&field);
+    let crops: Vec<RgbImage> = segmentation
+        .cells
+        .iter()
+        .map(|cell| crop::cut(&field, cell))
+        .collect();
+    anyhow::ensure!(
+        !crops.is_empty(),
+        "no cell was found in the synthetic field"
+    );
+
+    let (median_ms_per_crop, crops_per_s) = judge(&model, &crops, args.threads)?;
+    let segment_ms = (0..FIELDS).map(|_| {
+        let begun = Instant::now();
+        std::hint::black_box(segment(&field));
+        begun.elapsed().as_secs_f64() * 1e3
+    });
+    let reference = model.reference();
+    let figures = Figures {
+        model: format!("{} {}", reference.name, reference.version),
+        input_size: model.card().input.size,
+        threads: args.threads.get(),
+        median_ms_per_crop,
+        crops_per_s,
+        segment_ms_per_field: median(segment_ms.collect()),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&figures)?)?;
+    } else {
+        writeln!(
+            out,
+            "{}, {} px: {:.2} ms per crop (median), {:.1} crops per second on {} thread(s); \
+             {:.1} ms to find the cells of a field of 1280 × 960",
+            figures.model,
+            figures.input_size,
+            figures.median_ms_per_crop,
+            figures.crops_per_s,
+            figures.threads,
+            figures.segment_ms_per_field
+        )?;
+    }
+    Ok(())
+}
+
+/// The median time of a crop in ms, and how many all threads together judge in a second.
+fn judge(
+    model: &Model,
+    crops: &[RgbImage],
+    threads: NonZeroUsize,
+) -> Result<(f64, f64), EngineError> {
+    let one_thread = || -> Result<(Vec<f64>, f64), EngineError> {
+        let mut worker = model.worker()?;
+        for crop in crops.iter().cycle().take(WARM_UP) {
+            worker.classify(crop)?;
+        }
+        let begun = Instant::now();
+        let mut times = Vec::with_capacity(CROPS);
+        for crop in crops.iter().cycle().take(CROPS) {
+            let begun = Instant::now();
+            std::hint::black_box(worker.classify(crop)?);
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok((times, CROPS as f64 / begun.elapsed().as_secs_f64()))
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.get())
+            .map(|_| scope.spawn(one_thread))
+            .collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .collect()
+    });
+    let (mut times, mut rate) = (Vec::new(), 0.0);
+    for result in results {
+        let (more, crops_per_s) = result?;
+        times.extend(more);
+        rate += crops_per_s;
+    }
+    Ok((median(times), rate))
+}
+
+/// The median; 0 of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
+    match (values.get(low), values.get(high)) {
+        (Some(a), Some(b)) => (a + b) / 2.0,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_of_odd_even_and_none() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(vec![]), 0.0);
+    }
+}

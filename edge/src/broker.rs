@@ -1,0 +1,120 @@
+//! The broker inside the program: MQTT over TCP and over WebSocket, on the loopback interface.
+//!
+//! Three crates were tried with `mosquitto_sub -V mqttv5` and with mqtt.js at protocol version 5
+//! over WebSocket: retained messages, wills of killed clients, QoS 1, payloads of half a megabyte.
+//!
+//! - **rmqtt 0.24** passed, takes any WebSocket path and port 0, and makes a broker of 3.7 MB in
+//!   all. Its default store of retained messages is switched off in favour of a plugin; the tree
+//!   inside that store works and is switched on by [`Retained`].
+//! - mqtt5 0.49 passed with less code and half as many crates, but makes a broker of 14.7 MB, as
+//!   its authentication, bridges, file store and hot reload can't be left out: too much for a
+//!   program that is to stay small.
+//! - rumqttd 0.20 speaks only MQTT 3.1.1 over WebSocket, and the page speaks MQTT 5.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use async_trait::async_trait;
+use rmqtt::context::ServerContext;
+use rmqtt::net::{Builder, Listener};
+use rmqtt::retain::{DefaultRetainStorage, RetainStorage};
+use rmqtt::server::MqttServer;
+use rmqtt::types::{Retain, TopicFilter, TopicName};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The largest packet, a picture of a field included.
+const MAX_PACKET: u32 = 16 << 20;
+
+/// A running broker; it ends with this value.
+pub struct Broker {
+    /// Where MQTT clients connect.
+    pub mqtt: SocketAddr,
+    /// Where browsers connect: `ws://` and this.
+    pub websocket: SocketAddr,
+    _server: AbortOnDropHandle<()>,
+}
+
+impl Broker {
+    /// Starts a broker on free ports of 127.0.0.1. It lets everyone in who can reach them.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> anyhow::Result<Self> {
+        let tcp = listener("tcp").and_then(|l| l.tcp().map_err(own_error))?;
+        let websocket = listener("websocket").and_then(|l| l.ws().map_err(own_error))?;
+        let address = |l: &Listener| l.local_addr().map_err(own_error);
+        let (mqtt_address, websocket_address) = (address(&tcp)?, address(&websocket)?);
+
+        let context = ServerContext::new().build().await;
+        *context.extends.retain_mut().await = Box::new(Retained(DefaultRetainStorage::new()));
+        // rmqtt takes a listener's port for its name, and both ask for port 0.
+        let server = MqttServer::new(context)
+            .listener_by_id(tcp, 1)
+            .listener_by_id(websocket, 2)
+            .build();
+        let server = tokio::spawn(async move {
+            if let Err(error) = server.run().await {
+                tracing::error!("the embedded broker has stopped: {error:#}");
+            }
+        });
+        Ok(Self {
+            mqtt: mqtt_address,
+            websocket: websocket_address,
+            _server: AbortOnDropHandle::new(server),
+        })
+    }
+
+    /// What a browser is told.
+    pub fn websocket_url(&self) -> String {
+        format!("ws://{}", self.websocket)
+    }
+}
+
+fn listener(name: &str) -> anyhow::Result<Listener> {
+    Builder::new()
+        .name(name)
+        .laddr((Ipv4Addr::LOCALHOST, 0).into())
+        .max_packet_size(MAX_PACKET)
+        .bind()
+        .map_err(own_error)
+        .context("cannot open a port for the embedded broker")
+}
+
+/// rmqtt has an error type of its own that is no `std::error::Error`.
+fn own_error(error: rmqtt::Error) -> anyhow::Error {
+    anyhow!("{error:#}")
+}
+
+/// rmqtt's own tree of retained messages, switched on. It lives as long as the broker.
+struct Retained(DefaultRetainStorage);
+
+#[async_trait]
+impl RetainStorage for Retained {
+    fn enable(&self) -> bool {
+        true
+    }
+
+    async fn set(
+        &self,
+        topic: &TopicName,
+        retain: Retain,
+        expiry_interval: Option<Duration>,
+    ) -> rmqtt::Result<()> {
+        self.0
+            .set_with_timeout(topic, retain, expiry_interval)
+            .await
+    }
+
+    async fn get(&self, filter: &TopicFilter) -> rmqtt::Result<Vec<(TopicName, Retain)>> {
+        self.0.get_message(filter).await
+    }
+
+    async fn count(&self) -> isize {
+        self.0.count().await
+    }
+
+    async fn max(&self) -> isize {
+        self.0.max().await
+    }
+}

@@ -1,0 +1,193 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use smearscope_common::topic::DeviceId;
+
+use crate::mqtt::Address;
+
+/// Finds and counts malaria parasites in blood smears on a board beside a microscope.
+///
+/// Decision support for research, not a diagnostic device.
+#[derive(Parser)]
+#[command(
+    name = "smearscope-edge",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 failed, 2 bad usage or bad input.\n\
+                  Results go to standard output, logs to standard error (RUST_LOG sets how much)."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the station that a config file describes, until a signal or the end of its source
+    #[command(after_help = "Example:\n  smearscope-edge run --config /etc/smearscope/station.toml")]
+    Run(RunArgs),
+    /// Show the whole way from field to live page: needs no broker, no camera and no model file
+    #[command(after_help = "Examples:\n  smearscope-edge demo\n  \
+                      smearscope-edge demo --fields 5 --frames my-fields --mqtt broker.lab:1883")]
+    Demo(DemoArgs),
+    /// Find and judge the cells of images
+    #[command(
+        after_help = "Examples:\n  smearscope-edge analyze field.png --overlay boxes\n  \
+                      smearscope-edge analyze my-fields --json --truth my-labels"
+    )]
+    Analyze(AnalyzeArgs),
+    /// Read a config file and say what is wrong with it
+    #[command(after_help = "Example:\n  smearscope-edge check-config station.toml")]
+    CheckConfig(CheckConfigArgs),
+    /// Look after models
+    #[command(
+        subcommand,
+        after_help = "Example:\n  smearscope-edge model verify new.onnx"
+    )]
+    Model(ModelCommand),
+    /// Measure how fast this machine finds and judges cells
+    #[command(after_help = "Example:\n  smearscope-edge bench --model new.onnx --json")]
+    Bench(BenchArgs),
+}
+
+/// `run`
+#[derive(Args)]
+pub struct RunArgs {
+    /// The config file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `check-config`
+#[derive(Args)]
+pub struct CheckConfigArgs {
+    /// The config file (TOML)
+    #[arg(value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `demo`
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Exit once N fields are acknowledged by the broker [default: run until a signal]
+    #[arg(long, value_name = "N")]
+    pub fields: Option<NonZeroU64>,
+    /// Play the images of this folder in the order of their names [default: draw synthetic fields]
+    #[arg(long, value_name = "DIR")]
+    pub frames: Option<PathBuf>,
+    /// Where to serve the live page; port 0 for any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    pub http: SocketAddr,
+    /// Use this broker instead of starting one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub mqtt: Option<Address>,
+    /// The model [default: the one inside the program]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// The board's name in all topics
+    #[arg(long, value_name = "ID", default_value = "demo")]
+    pub device: DeviceId,
+}
+
+/// `analyze`
+#[derive(Args)]
+pub struct AnalyzeArgs {
+    /// Images, or folders of images
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The model [default: the one inside the program]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Print one line of JSON for each image
+    #[arg(long)]
+    pub json: bool,
+    /// Write each image with its boxes into this folder
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Option<PathBuf>,
+    /// Score against the YOLO labels in this folder (0 uninfected, 1 to 4 parasitized, 5 ignored)
+    #[arg(long, value_name = "DIR")]
+    pub truth: Option<PathBuf>,
+    /// Threads that judge cells [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// `model`
+#[derive(Subcommand)]
+pub enum ModelCommand {
+    /// Check a model's card, shapes and self-test in the engine that would run it
+    #[command(after_help = "Example:\n  smearscope-edge model verify new.onnx --json")]
+    Verify(VerifyArgs),
+}
+
+/// `model verify`
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// The .onnx file [default: the model inside the program]
+    #[arg(value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bench`
+#[derive(Args)]
+pub struct BenchArgs {
+    /// The model [default: the one inside the program]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Threads that judge cells at the same time
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn with_commands_below(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(with_commands_below);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_has_an_example() {
+        Cli::command().debug_assert();
+        for command in with_commands_below(&Cli::command()).iter_mut().skip(1) {
+            let help = command.render_long_help().to_string();
+            assert!(
+                help.contains("Example"),
+                "{} has no example",
+                command.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for line in [
+            "demo --fields 0",
+            "demo --mqtt nonsense",
+            "demo --http nowhere",
+            "demo --device a/b",
+            "analyze",
+            "run",
+            "bench --threads 0",
+        ] {
+            let words = std::iter::once("smearscope-edge").chain(line.split(' '));
+            let error = Cli::try_parse_from(words).err().unwrap();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

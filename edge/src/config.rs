@@ -1,0 +1,476 @@
+//! The config file of `run`: TOML, every key known, every default written beside its field.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use smearscope_common::synth::SmearSpec;
+use smearscope_common::topic::DeviceId;
+
+use crate::exit::{OrBadInput, bad_input};
+use crate::mqtt::{Address, Credentials};
+
+/// What `run` is told.
+#[derive(Debug)]
+pub struct Config {
+    /// Who this board is.
+    pub device: Device,
+    /// The broker.
+    pub mqtt: Mqtt,
+    /// Where fields come from.
+    pub source: Source,
+    /// What judges them.
+    pub model: ModelConfig,
+    /// When a slide's count is enough.
+    pub slide: Slide,
+    /// The pictures for the dashboard.
+    pub image: Image,
+}
+
+/// `[device]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// The board's name in all topics. No default: two boards must never share one.
+    pub id: DeviceId,
+}
+
+/// `[mqtt]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mqtt {
+    /// Name or address of the broker. Default: 127.0.0.1.
+    pub host: String,
+    /// Its port. Default: 1883.
+    pub port: u16,
+    /// Default: none, the broker lets anyone in.
+    pub username: Option<String>,
+    /// A file whose first line is the password; so that the config may be shown to others.
+    /// Default: none.
+    pub password_file: Option<PathBuf>,
+    /// How many results wait for the broker before the pipeline does. Default: 256.
+    pub outbox: NonZeroUsize,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 1883,
+            username: None,
+            password_file: None,
+            outbox: crate::mqtt::OUTBOX,
+        }
+    }
+}
+
+/// `[source]`, told apart by its `kind`.
+#[derive(Debug)]
+pub enum Source {
+    /// `kind = "replay"`
+    Replay(Replay),
+    /// `kind = "synthetic"`
+    Synthetic(Box<Synthetic>),
+}
+
+impl Source {
+    /// The shortest time between two fields.
+    pub fn interval(&self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Replay(replay) => replay.interval_ms,
+            Self::Synthetic(synthetic) => synthetic.interval_ms,
+        })
+    }
+}
+
+/// `[source]` with `kind = "replay"`: the images of a folder, in the order of their names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
+    kind: Kind,
+    /// The folder. No default.
+    pub folder: PathBuf,
+    /// Whether to begin again after the last image. Default: false, the program ends.
+    #[serde(default)]
+    pub repeat: bool,
+    /// The shortest time between two fields in milliseconds. Default: 0, as fast as they are
+    /// analysed.
+    #[serde(default)]
+    pub interval_ms: u64,
+}
+
+/// `[source]` with `kind = "synthetic"`: drawn fields. A test instrument, never blood.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Synthetic {
+    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
+    kind: Kind,
+    /// The seed of the first field; the next ones count up. Default: 1.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// The shortest time between two fields in milliseconds. Default: 1000.
+    #[serde(default = "a_second")]
+    pub interval_ms: u64,
+    /// What the fields look like. Default: a field of 1280 × 960 pixels with 120 cells.
+    #[serde(default)]
+    pub smear: SmearSpec,
+}
+
+/// `[model]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// The .onnx file. Default: the model inside the program.
+    pub path: Option<PathBuf>,
+    /// Threads that classify cells. Default: one for each core.
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// `[slide]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Slide {
+    /// How many cells make a count sufficient. Default: 5000, as the WHO asks.
+    pub cells_needed: u64,
+}
+
+impl Default for Slide {
+    fn default() -> Self {
+        Self { cells_needed: 5000 }
+    }
+}
+
+/// `[image]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Image {
+    /// Whether pictures are published at all. Default: true.
+    pub enabled: bool,
+    /// The shortest time between two pictures in milliseconds. Default: 1000.
+    pub interval_ms: u64,
+    /// Quality of the JPEG, 1 to 100. Default: 80.
+    pub quality: u8,
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_ms: 1000,
+            quality: 80,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Replay,
+    Synthetic,
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+fn a_second() -> u64 {
+    1000
+}
+
+/// The whole file with one kind of source.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File<S> {
+    device: Device,
+    #[serde(default)]
+    mqtt: Mqtt,
+    source: S,
+    #[serde(default)]
+    model: ModelConfig,
+    #[serde(default)]
+    slide: Slide,
+    #[serde(default)]
+    image: Image,
+}
+
+impl<S> File<S> {
+    fn with(self, source: impl FnOnce(S) -> Source) -> Config {
+        Config {
+            device: self.device,
+            mqtt: self.mqtt,
+            source: source(self.source),
+            model: self.model,
+            slide: self.slide,
+            image: self.image,
+        }
+    }
+}
+
+/// What must be known before the rest can be read. Unknown keys are left to the second reading.
+#[derive(Deserialize)]
+struct Peek {
+    source: PeekSource,
+}
+
+#[derive(Deserialize)]
+struct PeekSource {
+    kind: Kind,
+}
+
+impl Config {
+    /// Reads and checks a config file.
+    ///
+    /// # Errors
+    /// Bad input that names the file, the line and the key.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the config {}", path.display()))
+            .or_bad_input()?;
+        Self::parse(&text).map_err(|reason| bad_input(format!("{}, {reason}", path.display())))
+    }
+
+    /// serde's tagged enums forget where a key stood; reading twice keeps the line.
+    fn parse(text: &str) -> Result<Self, String> {
+        let peek: Peek = toml_of(text)?;
+        let config = match peek.source.kind {
+            Kind::Replay => toml_of::<File<Replay>>(text)?.with(Source::Replay),
+            Kind::Synthetic => {
+                toml_of::<File<_>>(text)?.with(|source| Source::Synthetic(Box::new(source)))
+            }
+        };
+        config.check(text)?;
+        Ok(config)
+    }
+
+    fn check(&self, text: &str) -> Result<(), String> {
+        let refuse = |key: &str, why: String| Err(format!("{}: {why}", place_of_key(text, key)));
+        if let Err(error) = Address::new(&self.mqtt.host, self.mqtt.port) {
+            return refuse("host", error.to_string());
+        }
+        if self.mqtt.password_file.is_some() && self.mqtt.username.is_none() {
+            return refuse(
+                "password_file",
+                "a password needs a `username` beside it".into(),
+            );
+        }
+        if !(1..=100).contains(&self.image.quality) {
+            let why = format!(
+                "`quality` is {}, but goes from 1 to 100",
+                self.image.quality
+            );
+            return refuse("quality", why);
+        }
+        Ok(())
+    }
+}
+
+impl Mqtt {
+    /// Where the broker is.
+    ///
+    /// # Errors
+    /// Bad input, when the host or the port can't be one.
+    pub fn address(&self) -> anyhow::Result<Address> {
+        Address::new(&self.host, self.port).or_bad_input()
+    }
+
+    /// Who we say we are; reads the password.
+    ///
+    /// # Errors
+    /// Bad input, when the file can't be read.
+    pub fn credentials(&self) -> anyhow::Result<Option<Credentials>> {
+        let Some(username) = self.username.clone() else {
+            return Ok(None);
+        };
+        let password = match &self.password_file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the password file {}", path.display()))
+                .or_bad_input()?
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        Ok(Some(Credentials { username, password }))
+    }
+}
+
+fn toml_of<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let message = error.message().trim();
+        match error.span() {
+            Some(span) => format!("line {}: {message}", line_of(text, span.start)),
+            None => message.to_owned(),
+        }
+    })
+}
+
+/// The line of a byte, counted from 1.
+fn line_of(text: &str, byte: usize) -> usize {
+    1 + text.bytes().take(byte).filter(|&b| b == b'\n').count()
+}
+
+/// The line where a key is set; for keys whose name stands in one table only.
+fn place_of_key(text: &str, key: &str) -> String {
+    let set = |line: &str| {
+        line.trim_start()
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    match text.lines().position(set) {
+        Some(index) => format!("line {}", index + 1),
+        None => format!("key `{key}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "[device]\nid = \"lab-1\"\n[source]\nkind = \"synthetic\"\n";
+
+    fn error(text: &str) -> String {
+        Config::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn the_smallest_config_has_the_documented_defaults() {
+        let config = Config::parse(SMALLEST).unwrap();
+        assert_eq!(config.device.id.to_string(), "lab-1");
+        assert_eq!(
+            (config.mqtt.host.as_str(), config.mqtt.port),
+            ("127.0.0.1", 1883)
+        );
+        assert_eq!(config.slide.cells_needed, 5000);
+        assert_eq!(config.source.interval(), Duration::from_secs(1));
+        assert!(config.model.path.is_none() && config.model.workers.is_none());
+        assert!(config.image.enabled);
+    }
+
+    #[test]
+    fn a_full_config_is_read() {
+        let text = r#"
+            [device]
+            id = "lab-1"
+            [mqtt]
+            host = "broker.lab"
+            port = 8883
+            username = "board"
+            password_file = "secret"
+            outbox = 16
+            [source]
+            folder = "frames"
+            kind = "replay"
+            repeat = true
+            interval_ms = 250
+            [model]
+            path = "m.onnx"
+            workers = 2
+            [slide]
+            cells_needed = 500
+            [image]
+            enabled = false
+            interval_ms = 5000
+            quality = 60
+        "#;
+        let config = Config::parse(text).unwrap();
+        let Source::Replay(replay) = &config.source else {
+            panic!("{config:?}")
+        };
+        assert!(replay.repeat);
+        assert_eq!(replay.folder, Path::new("frames"));
+        assert_eq!(config.model.workers.unwrap().get(), 2);
+        assert_eq!(config.image.quality, 60);
+    }
+
+    #[test]
+    fn the_example_of_the_unit_is_sound() {
+        Config::parse(include_str!("../../systemd/edge.toml")).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let in_table = error(&format!("{SMALLEST}[mqtt]\nhots = \"x\"\n"));
+        assert!(
+            in_table.starts_with("line 6: ") && in_table.contains("`hots`"),
+            "{in_table}"
+        );
+        let in_source =
+            error("[device]\nid = \"a\"\n[source]\nspeed = 3\nkind = \"replay\"\nfolder = \"f\"\n");
+        assert!(
+            in_source.starts_with("line 4: ") && in_source.contains("`speed`"),
+            "{in_source}"
+        );
+        let table = error(&format!("{SMALLEST}[camera]\n"));
+        assert!(
+            table.starts_with("line 5: ") && table.contains("`camera`"),
+            "{table}"
+        );
+        let smear = error(&format!("{SMALLEST}[source.smear]\nholes = 1\n"));
+        assert!(
+            smear.starts_with("line 6: ") && smear.contains("`holes`"),
+            "{smear}"
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_line() {
+        for (text, line, word) in [
+            (
+                "[device]\nid = \"a/b\"\n[source]\nkind = \"synthetic\"\n",
+                "line 2",
+                "a/b",
+            ),
+            (
+                "[device]\nid = \"a\"\n[source]\nkind = \"webcam\"\n",
+                "line 4",
+                "webcam",
+            ),
+            (
+                "[device]\nid = \"a\"\n[source]\nkind = \"replay\"\n",
+                "line 3",
+                "folder",
+            ),
+            ("[device\n", "line 1", ""),
+            ("", "", "source"),
+            ("[source]\nkind = \"synthetic\"\n", "", "device"),
+        ] {
+            let error = error(text);
+            assert!(
+                error.starts_with(line) && error.contains(word),
+                "{text:?}: {error}"
+            );
+        }
+        for (rest, line, word) in [
+            ("[mqtt]\nport = 99999\n", "line 6", "99999"),
+            ("[mqtt]\nhost = \"a b\"\n", "line 6", "a b"),
+            ("[mqtt]\noutbox = 0\n", "line 6", "0"),
+            ("[mqtt]\npassword_file = \"p\"\n", "line 6", "username"),
+            ("[model]\nworkers = 0\n", "line 6", "0"),
+            ("[image]\nquality = 0\n", "line 6", "quality"),
+        ] {
+            let error = error(&format!("{SMALLEST}{rest}"));
+            assert!(
+                error.starts_with(line) && error.contains(word),
+                "{rest:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_is_the_first_line_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p");
+        std::fs::write(&file, "s3cret\nnot this\n").unwrap();
+        let mqtt = Mqtt {
+            username: Some("board".into()),
+            password_file: Some(file),
+            ..Mqtt::default()
+        };
+        assert_eq!(mqtt.credentials().unwrap().unwrap().password, "s3cret");
+    }
+}

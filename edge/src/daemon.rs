@@ -1,0 +1,276 @@
+//! The station at work: capture → analysis → delivery, joined by bounded channels.
+//!
+//! Order of the end: the capture stops (its source ran out, enough fields, or a signal), its
+//! channel closes; the analysis finishes the field in hand, its channel closes; the delivery
+//! waits for what the broker has not acknowledged, says `stopped` and disconnects. After a signal
+//! the delivery has [`PATIENCE`]; a second signal ends that at once.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use smearscope_common::engine::Model;
+use smearscope_common::image::encode_jpeg;
+use smearscope_common::message::FieldMessage;
+use smearscope_common::topic::DeviceId;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::analyze::Analyzer;
+use crate::camera::{Camera, Frame};
+use crate::config::Image;
+use crate::mqtt::{Delivered, Delivery, Options, Publication, to_json};
+use crate::slide::Slide;
+
+/// How long a signal leaves for what is not delivered.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything that a station needs to begin.
+pub struct Station {
+    /// The board.
+    pub device: DeviceId,
+    /// What judges the cells.
+    pub model: Arc<Model>,
+    /// Threads that do.
+    pub workers: NonZeroUsize,
+    /// Where fields come from.
+    pub camera: Box<dyn Camera>,
+    /// The shortest time between two fields.
+    pub interval: Duration,
+    /// How many fields to take; `None` for all.
+    pub fields: Option<u64>,
+    /// Whether to stay online when the source has ended, until a signal.
+    pub stay: bool,
+    /// When a slide's count is enough.
+    pub cells_needed: u64,
+    /// The pictures for the dashboard.
+    pub image: Image,
+    /// Where results go.
+    pub mqtt: Options,
+}
+
+/// The two words that end a station.
+#[derive(Clone, Default)]
+pub struct Shutdown {
+    /// No more fields.
+    pub stop: CancellationToken,
+    /// No more time for results that are not delivered.
+    pub give_up: CancellationToken,
+}
+
+impl Shutdown {
+    /// The first SIGINT or SIGTERM stops, the second gives up.
+    ///
+    /// # Errors
+    /// When the signals can't be listened to.
+    pub fn on_signals() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let cannot = "cannot listen to signals";
+        let mut interrupt = signal(SignalKind::interrupt()).context(cannot)?;
+        let mut terminate = signal(SignalKind::terminate()).context(cannot)?;
+        let shutdown = Self::default();
+        let heard = shutdown.clone();
+        tokio::spawn(async move {
+            for word in [&heard.stop, &heard.give_up] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                info!("stopping");
+                word.cancel();
+            }
+        });
+        Ok(shutdown)
+    }
+}
+
+/// Runs a station until its source ends, enough fields are delivered, or `shutdown` says so.
+///
+/// # Errors
+/// When the camera or the model fails, or results could not be delivered. What was analysed
+/// before is delivered all the same.
+pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Delivered> {
+    let options = station.mqtt;
+    let (boot_id, address) = (options.boot_id, options.address.clone());
+    let (frames, frames_in) = mpsc::channel(1);
+    let (results, results_in) = mpsc::channel(1);
+    let delivery = Delivery::new(options, results_in, shutdown.give_up.clone());
+    let delivery = tokio::spawn(delivery.run());
+    tokio::spawn(limit_patience(shutdown.clone()));
+
+    let stop = shutdown.stop.clone();
+    let analysis = Analysis {
+        slide: Slide::new(station.device.clone(), station.cells_needed),
+        device: station.device,
+        boot_id,
+        image: station.image,
+        stop: stop.clone(),
+    };
+    let (model, workers) = (station.model, station.workers);
+    let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &results));
+    let capture = Capture {
+        camera: station.camera,
+        interval: station.interval,
+        fields: station.fields,
+        stay: station.stay,
+        stop: stop.clone(),
+    };
+    let capture = tokio::spawn(capture.run(frames));
+
+    // Whichever fails stops the other, and must not wait for a broker for ever.
+    let stop_on_error = |result: anyhow::Result<()>| {
+        if result.is_err() {
+            stop.cancel();
+        }
+        result
+    };
+    let (captured, analysed) = tokio::join!(
+        async { stop_on_error(capture.await.context("the capture broke down").flatten()) },
+        async { stop_on_error(analysis.await.context("the analysis broke down").flatten()) },
+    );
+    let delivered = delivery.await.context("the delivery broke down")?;
+    captured?;
+    analysed?;
+    if delivered.undelivered > 0 {
+        anyhow::bail!(
+            "{} results were not delivered to the broker at {address}",
+            delivered.undelivered
+        );
+    }
+    Ok(delivered)
+}
+
+/// A stop leaves the delivery a limited time.
+async fn limit_patience(shutdown: Shutdown) {
+    shutdown.stop.cancelled().await;
+    tokio::time::sleep(PATIENCE).await;
+    shutdown.give_up.cancel();
+}
+
+/// What takes the fields.
+struct Capture {
+    camera: Box<dyn Camera>,
+    interval: Duration,
+    fields: Option<u64>,
+    stay: bool,
+    stop: CancellationToken,
+}
+
+impl Capture {
+    /// Takes fields at their pace, until the source ends, there are enough, or a stop.
+    async fn run(self, frames: mpsc::Sender<Frame>) -> anyhow::Result<()> {
+        let Self {
+            mut camera, stop, ..
+        } = self;
+        // A pace of zero is no pace; `interval` wants some time.
+        let mut pace = interval(self.interval.max(Duration::from_millis(1)));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut taken = 0;
+        while self.fields.is_none_or(|wanted| taken < wanted) {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = pace.tick() => {}
+            }
+            let frame;
+            (camera, frame) = spawn_blocking(move || {
+                let frame = camera.next_frame();
+                (camera, frame)
+            })
+            .await
+            .context("the camera broke down")?;
+            let Some(frame) = frame? else {
+                if self.stay {
+                    stop.cancelled().await;
+                }
+                return Ok(());
+            };
+            taken += 1;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                sent = frames.send(frame) => if sent.is_err() {
+                    // The analysis has failed and says so itself.
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What turns frames into publications.
+struct Analysis {
+    device: DeviceId,
+    slide: Slide,
+    boot_id: Uuid,
+    image: Image,
+    stop: CancellationToken,
+}
+
+impl Analysis {
+    /// Analyses what comes, on this thread and its workers.
+    fn run(
+        mut self,
+        model: &Model,
+        workers: NonZeroUsize,
+        mut frames: mpsc::Receiver<Frame>,
+        results: &mpsc::Sender<Publication>,
+    ) -> anyhow::Result<()> {
+        let mut analyzer = Analyzer::new(model, workers)?;
+        let mut seq = 0;
+        let mut last_image: Option<Instant> = None;
+        while let Some(frame) = frames.blocking_recv() {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let analysis = analyzer
+                .analyze(&frame.image)
+                .with_context(|| format!("cannot analyse {}", frame.source))?;
+            seq += 1;
+            // Every field joins the count for now.
+            let counted = analysis.counts;
+            let slide = self.slide.add(frame.captured_at, counted);
+            let field = FieldMessage {
+                schema: FieldMessage::SCHEMA.into(),
+                id: Uuid::now_v7(),
+                device: self.device.clone(),
+                seq,
+                boot_id: self.boot_id,
+                slide: self.slide.id(),
+                captured_at: frame.captured_at,
+                source: frame.source,
+                analysis,
+                counted,
+                model: model.reference(),
+            };
+            info!(
+                "field {seq} ({}): {} cells, {} parasitized, {:.0} ms",
+                field.source, counted.cells, counted.parasitized, field.analysis.timing_ms.total
+            );
+            let every = Duration::from_millis(self.image.interval_ms);
+            let is_due = self.image.enabled && last_image.is_none_or(|at| at.elapsed() >= every);
+            let image = is_due.then(|| encode_jpeg(&frame.image, self.image.quality));
+            if is_due {
+                last_image = Some(Instant::now());
+            }
+            let publication = Publication {
+                field_id: field.id,
+                field: to_json(&field),
+                slide: to_json(&slide),
+                image: image
+                    .transpose()
+                    .context("cannot encode the picture")?
+                    .map(Into::into),
+            };
+            if results.blocking_send(publication).is_err() {
+                warn!("the delivery has ended before the analysis");
+                break;
+            }
+        }
+        Ok(())
+    }
+}

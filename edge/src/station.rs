@@ -1,0 +1,155 @@
+//! `run` and `demo`: from arguments or a config to a station at work.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use smearscope_common::synth::SmearSpec;
+use uuid::Uuid;
+
+use crate::analyze::all_cores;
+use crate::broker::Broker;
+use crate::camera::{Camera, Replay, Synthetic};
+use crate::cli::{DemoArgs, RunArgs};
+use crate::config::{Config, Image, Slide, Source};
+use crate::daemon::{self, Shutdown, Station};
+use crate::model;
+use crate::mqtt::{self, Address};
+use crate::web::{BrokerInfo, WebServer};
+
+/// `run`.
+///
+/// # Errors
+/// Bad input, when the config or what it names can't be used; else what ended the station.
+pub fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let config = Config::read(&args.config)?;
+    let station = from_config(config)?;
+    runtime()?.block_on(async {
+        daemon::run(station, Shutdown::on_signals()?).await?;
+        Ok(())
+    })
+}
+
+fn from_config(config: Config) -> anyhow::Result<Station> {
+    let interval = config.source.interval();
+    let camera: Box<dyn Camera> = match config.source {
+        Source::Replay(replay) => Box::new(Replay::open(&replay.folder, replay.repeat)?),
+        Source::Synthetic(source) => Box::new(Synthetic::new(source.smear, source.seed)),
+    };
+    let credentials = config.mqtt.credentials()?;
+    let address = config.mqtt.address()?;
+    let model = Arc::new(model::load(config.model.path.as_deref())?);
+    Ok(Station {
+        device: config.device.id.clone(),
+        workers: config.model.workers.unwrap_or_else(all_cores),
+        camera,
+        interval,
+        fields: None,
+        stay: false,
+        cells_needed: config.slide.cells_needed,
+        image: config.image,
+        mqtt: mqtt::Options {
+            address,
+            credentials,
+            device: config.device.id,
+            model: model.reference(),
+            boot_id: Uuid::now_v7(),
+            outbox: config.mqtt.outbox,
+        },
+        model,
+    })
+}
+
+/// `demo`.
+///
+/// # Errors
+/// Bad input, when an argument can't be used; else what ended the demo.
+pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
+    // A check wants to be done; a spectator wants to see something.
+    let pace = if args.fields.is_some() { 0 } else { 1000 };
+    let camera: Box<dyn Camera> = match &args.frames {
+        Some(folder) => Box::new(Replay::open(folder, false)?),
+        None => Box::new(Synthetic::new(SmearSpec::default(), 1)),
+    };
+    let model = Arc::new(model::load(args.model.as_deref())?);
+    let fields = args.fields.map(u64::from);
+    runtime()?.block_on(async {
+        let shutdown = Shutdown::on_signals()?;
+        let broker = match args.mqtt {
+            Some(_) => None,
+            None => Some(Broker::start().await?),
+        };
+        let info = BrokerInfo {
+            url: broker.as_ref().map(Broker::websocket_url),
+            device: args.device.clone(),
+        };
+        let page = WebServer::start(args.http, &info).await?;
+        let address = match (&args.mqtt, &broker) {
+            (Some(address), _) => address.clone(),
+            (None, Some(broker)) => Address {
+                host: broker.mqtt.ip().to_string(),
+                port: broker.mqtt.port(),
+            },
+            (None, None) => unreachable!("a broker was started where none was named"),
+        };
+        tell(&page, &address, &info)?;
+        let station = Station {
+            device: args.device.clone(),
+            workers: all_cores(),
+            camera,
+            interval: Duration::from_millis(pace),
+            fields,
+            stay: fields.is_none(),
+            cells_needed: Slide::default().cells_needed,
+            image: Image {
+                // A picture for every field that a spectator has time to look at.
+                interval_ms: 500,
+                ..Image::default()
+            },
+            mqtt: mqtt::Options {
+                address,
+                credentials: None,
+                device: args.device,
+                model: model.reference(),
+                boot_id: Uuid::now_v7(),
+                outbox: mqtt::OUTBOX,
+            },
+            model,
+        };
+        let delivered = daemon::run(station, shutdown).await?;
+        if let Some(wanted) = fields
+            && delivered.acknowledged < wanted
+        {
+            anyhow::bail!(
+                "only {} of {wanted} fields were delivered: there were no more, or a signal came",
+                delivered.acknowledged
+            );
+        }
+        Ok(())
+    })
+}
+
+/// Says where everything is.
+fn tell(page: &WebServer, address: &Address, info: &BrokerInfo) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "page    http://{}/", page.address)?;
+    writeln!(out, "broker  mqtt://{address}")?;
+    if let Some(url) = &info.url {
+        writeln!(out, "        {url}")?;
+    }
+    writeln!(
+        out,
+        "watch   mosquitto_sub -V mqttv5 -h {} -p {} -v -t 'smearscope/{}/#' -T '+/+/image/#'",
+        address.host, address.port, info.device
+    )?;
+    out.flush()
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
