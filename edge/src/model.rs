@@ -5,13 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use smearscope_common::engine::Model;
 
-use crate::exit::{OrBadInput, bad_input};
+use crate::exit::OrBadInput;
 
 /// The model that is used where none is named.
-#[cfg(default_model)]
-const DEFAULT: Option<&[u8]> = Some(include_bytes!("../models/default.onnx"));
-#[cfg(not(default_model))]
-const DEFAULT: Option<&[u8]> = None;
+const DEFAULT: &[u8] = include_bytes!("../models/default.onnx");
 
 /// Loads a model and proves by its self-test that it answers here as it did on the workstation.
 ///
@@ -26,14 +23,7 @@ pub fn load(path: Option<&Path>) -> anyhow::Result<Model> {
                 .or_bad_input()?;
             (name, Model::load(&bytes))
         }
-        None => {
-            let bytes = DEFAULT.ok_or_else(|| {
-                bad_input(
-                    "this program was built without a default model; name one with --model FILE",
-                )
-            })?;
-            ("the default model".into(), Model::load(bytes))
-        }
+        None => ("the default model".into(), Model::load(DEFAULT)),
     };
     let model = model
         .with_context(|| format!("{name} cannot be used"))
