@@ -240,13 +240,13 @@ mod tests {
             assert!(seen.values().all(|subsets| subsets.len() == 1));
             let total = data.class_counts();
             for (subset, share) in Subset::ALL.into_iter().zip([0.7, 0.1, 0.2]) {
-                for class in 0..2 {
+                for (class, total) in total.iter().enumerate() {
                     let n = split
                         .indices(subset)
                         .iter()
                         .filter(|&&i| data.samples[i].class == class)
                         .count();
-                    let got = n as f64 / total[class] as f64;
+                    let got = n as f64 / *total as f64;
                     assert!(
                         (got - share).abs() < 0.05,
                         "seed {seed} {subset} class {class}: {got}"
