@@ -97,8 +97,10 @@ const MIN_CELL_DIAMETER: f32 = 8.0;
 /// The half width of the thinnest thing that is kept, as a part of a cell's radius.
 const THINNEST: f32 = 0.13;
 
-/// The part of the countable cells that had to be cut from a clump in a crowded field.
-const CROWDED_SPLIT: f32 = 0.6;
+/// The part of the countable cells that touch another in a crowded field …
+const CROWDED_SPLIT: f32 = 0.85;
+/// … with at least this many cells.
+const CROWDED_CELLS: usize = 10;
 
 /// Finds the red cells of a Giemsa-stained thin smear under bright-field light, and what else is there.
 ///
@@ -203,7 +205,8 @@ fn collect(
         .get(areas.len() / 2)
         .map(|&area| diameter_of(area as f32));
     let cut = cells.iter().filter(|cell| cell.split).count();
-    segmentation.crowded = cut as f32 > CROWDED_SPLIT * cells.len() as f32;
+    segmentation.crowded =
+        cells.len() >= CROWDED_CELLS && cut as f32 > CROWDED_SPLIT * cells.len() as f32;
     segmentation
 }
 
@@ -211,3 +214,6 @@ fn collect(
 fn diameter_of(area: f32) -> f32 {
     2.0 * (area / std::f32::consts::PI).sqrt()
 }
+
+#[cfg(test)]
+mod tests;
