@@ -1,12 +1,12 @@
 //! Field → cells: finds every red cell of a thin smear, with its mask.
 //!
-//! 1. [`grid`]: the picture is reduced until a cell is about 40 pixels wide.
-//! 2. [`background`]: the light behind the cells is modelled and taken out of the green channel.
-//! 3. [`threshold`], [`local`]: Otsu's threshold parts cells from background, then each neighbourhood its own.
-//! 4. [`holes`]: pale centres are filled; what they leave tells the size of the cells.
-//! 5. [`distance`], [`watershed`]: touching cells are split.
-//! 6. [`classify`]: platelets, white cells, debris and cells cut by the frame are set apart.
-//! 7. [`mask`]: the outlines are drawn in the pixels of the picture.
+//! 1. `grid`: the picture is reduced until a cell is about 40 pixels wide.
+//! 2. `background`: the light behind the cells is modelled and taken out of the green channel.
+//! 3. `threshold`, `local`: Otsu's threshold parts cells from background, then each neighbourhood its own.
+//! 4. `holes`: pale centres are filled; what they leave tells the size of the cells.
+//! 5. `distance`, `watershed`: touching cells are split.
+//! 6. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
+//! 7. `mask`: the outlines are drawn in the pixels of the picture.
 //!
 //! Every step visits each pixel a fixed number of times and every length is relative to the size of the
 //! cells found, so nothing is tuned to one microscope. One thread; the memory is a few bytes per
