@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("usage: synthetic_field OUT.png [SEED]")?;
     let seed: u64 = words.next().map_or(Ok(1), |seed| seed.parse())?;
     let spec = SmearSpec {
-        white_cells: seed.is_multiple_of(3).into(),
+        white_cells: (seed.is_multiple_of(3)).into(),
         ..SmearSpec::default()
     };
     let start = Instant::now();

@@ -10,7 +10,7 @@ pub use matching::MIN_IOU;
 use matching::match_boxes;
 pub use yolo::{DIFFICULT, TruthBox, parse_yolo};
 
-/// line {line} is no label: {reason}
+/// A line of a label file that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is no label: {reason}")]
 pub struct ScoreError {

@@ -88,7 +88,7 @@ pub(super) fn classify(split: &Split, red: &Grid<u8>, radius: f32) -> Classified
 }
 
 /// How many pixels of each region are as dark in red light as a nucleus: twice as dark as the typical
-/// pixel of all regions, and halfway from there to black at least a third of the light.
+/// pixel of all regions, and by at least 40/255 of the light.
 fn nuclear_areas(cells: &Labelled, red: &Grid<u8>) -> Vec<u32> {
     let mut histogram = [0u64; 256];
     let mut total = 0;

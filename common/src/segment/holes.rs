@@ -15,13 +15,13 @@ const SMALL_PART: f32 = 0.02;
 /// between its corners: it fills about half, a little more where a blur has cut the corners off.
 const MIN_SOLIDITY: f32 = 0.75;
 
-/// One that a smear of hemoglobin or a parasite juts into fills less of its hull; then it must be at the
-/// middle of something as wide as a cell: between these parts of a cell's radius away from the background.
-const MIN_LOOSE_SOLIDITY: f32 = 0.58;
-const MIDDLE: std::ops::Range<f32> = 0.75..1.25;
+/// One that a smear of hemoglobin or a parasite juts into fills less of its hull. Of the gaps between cells,
+/// those between three are smaller, and those between five larger than these parts of a cell's disc.
+const MIN_LOOSE_SOLIDITY: f32 = 0.62;
+const LOOSE_PART: std::ops::Range<f32> = 0.08..0.6;
 
-/// A hole that is no more than this part of what is around it is first filled whatever its shape.
-const MAX_PART_OF_THING: f32 = 0.1;
+/// A hole of this many pixels is grain.
+const GRAIN: u32 = 12;
 
 /// With its holes filled, a single cell is no larger than this many discs.
 const MAX_SINGLE: f32 = 1.5;
@@ -31,6 +31,9 @@ const SINGLE_ROUNDNESS: f32 = 0.8;
 
 /// The least part of all dark pixels that single cells must make up to tell the size of the cells.
 const MIN_SINGLES: f32 = 0.03;
+
+/// Round things with less than this part of the inner radius of most are specks.
+const MIN_OF_INNER: f32 = 0.35;
 
 /// What follows from a mask without pale centres.
 pub(super) struct Filled {
@@ -66,9 +69,8 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
         let part = hole.area as f32 / disc;
         let around = whole.labels.data[hole.beside] as usize;
         let single = whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc;
-        let depth = f32::from(distance.data[hole.middle]) / f32::from(UNIT) / radius;
         let fits = hole.solidity >= MIN_SOLIDITY
-            || hole.solidity >= MIN_LOOSE_SOLIDITY && MIDDLE.contains(&depth);
+            || hole.solidity >= MIN_LOOSE_SOLIDITY && LOOSE_PART.contains(&part);
         part <= SMALL_PART || part <= MAX_PART && (single || fits)
     };
     let second: Vec<bool> = holes
@@ -98,8 +100,6 @@ struct Hole {
     solidity: f32,
     /// The place of a dark pixel of what encloses it.
     beside: usize,
-    /// The place of the middle of its box.
-    middle: usize,
     /// Whether it may be a pale centre, as far as can be said without knowing the size of the cells.
     may_be_pale: bool,
 }
@@ -122,18 +122,11 @@ fn holes(mask: &Grid<bool>, bright: &Labelled) -> Vec<Option<Hole>> {
         }
         let (area, beside) = (areas[i], region.first - 1);
         let solidity = area as f32 / region.octagon().max(1.0);
-        let around = dark.regions[dark.labels.data[beside] as usize - 1].area;
-        let (x, y) = (
-            (region.left + region.right) / 2,
-            (region.top + region.bottom) / 2,
-        );
         Some(Hole {
             area,
             solidity,
             beside,
-            middle: y * width + x,
-            may_be_pale: solidity >= MIN_LOOSE_SOLIDITY
-                || area as f32 <= MAX_PART_OF_THING * around as f32,
+            may_be_pale: solidity >= MIN_SOLIDITY || area <= GRAIN,
         })
     };
     bright.regions.iter().enumerate().map(hole).collect()
@@ -148,49 +141,43 @@ fn apply(mask: &mut Grid<bool>, holes: &Labelled, chosen: &[bool]) {
     }
 }
 
-/// The radius of a typical cell: the median of the single cells' radii, weighted by their area so that
-/// specks have no say. Where there are hardly any single cells, the same of the widest discs that fit into
-/// the things: a clump has its largest cell's. Things at the edge of the frame are asked only where there are no
-/// others.
+/// The radius of a typical cell: the median of the single cells' radii, weighted by their area so that the
+/// small have little say. Where there are hardly any single cells, [`inner_radius`].
 fn typical_radius(whole: &Labelled, distance: &Grid<u16>) -> Option<f32> {
-    let all: u64 = whole
-        .regions
-        .iter()
-        .map(|region| u64::from(region.area))
-        .sum();
-    let inside = |region: &Region| !region.touches_frame(distance.width, distance.height);
+    let inner = inner_radius(distance)?;
+    let least = std::f32::consts::PI * (MIN_OF_INNER * inner).powi(2);
     let mut singles: Vec<(u32, u32)> = whole
         .regions
         .iter()
-        .filter(|region| inside(region) && region.roundness() >= SINGLE_ROUNDNESS)
+        .filter(|region| !region.touches_frame(distance.width, distance.height))
+        .filter(|region| region.roundness() >= SINGLE_ROUNDNESS && region.area as f32 >= least)
         .map(|region| (region.area, region.area))
         .collect();
-    let singles_area: u64 = singles.iter().map(|&(area, _)| u64::from(area)).sum();
-    if singles_area as f32 >= MIN_SINGLES * all as f32
-        && let Some(area) = weighted_median(&mut singles)
-    {
-        return Some((area as f32 / std::f32::consts::PI).sqrt());
+    let sum = |areas: &mut dyn Iterator<Item = u32>| areas.map(u64::from).sum::<u64>() as f32;
+    let all = sum(&mut whole.regions.iter().map(|region| region.area));
+    if sum(&mut singles.iter().map(|&(area, _)| area)) < MIN_SINGLES * all {
+        return Some(inner);
     }
-    let mut inner = vec![0u16; whole.regions.len()];
-    for (&label, &distance) in whole.labels.data.iter().zip(&distance.data) {
-        if label != 0 {
-            let inner = &mut inner[label as usize - 1];
-            *inner = distance.max(*inner);
+    weighted_median(&mut singles).map(|area| (area as f32 / std::f32::consts::PI).sqrt())
+}
+
+/// The radius of the discs that fit into the things: the median of the distance at its local maxima, each
+/// weighted by the distance itself, so that crooked edges have little say.
+fn inner_radius(distance: &Grid<u16>) -> Option<f32> {
+    let mut peaks = Vec::new();
+    for y in 0..distance.height {
+        let [above, row, below] =
+            [y.saturating_sub(1), y, (y + 1).min(distance.height - 1)].map(|y| distance.row(y));
+        for (x, &own) in row.iter().enumerate().filter(|&(_, &own)| own > 0) {
+            let near = x.saturating_sub(1)..(x + 2).min(row.len());
+            let is_peak = |line: &[u16]| line[near.clone()].iter().all(|&other| other <= own);
+            if is_peak(row) && is_peak(above) && is_peak(below) {
+                let radius = u32::from(own) / u32::from(UNIT);
+                peaks.push((own, radius));
+            }
         }
     }
-    let median = |edge: bool| {
-        let mut radii: Vec<(u16, u32)> = whole
-            .regions
-            .iter()
-            .zip(&inner)
-            .filter(|(region, _)| edge || inside(region))
-            .map(|(region, &radius)| (radius, region.area))
-            .collect();
-        weighted_median(&mut radii)
-    };
-    median(false)
-        .or_else(|| median(true))
-        .map(|radius| f32::from(radius) / f32::from(UNIT))
+    weighted_median(&mut peaks).map(|radius| f32::from(radius) / f32::from(UNIT))
 }
 
 /// The median of values with weights; `None` of none.

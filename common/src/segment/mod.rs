@@ -1,12 +1,12 @@
 //! Field → cells: finds every red cell of a thin smear, with its mask.
 //!
-//! 1. [`grid`]: the picture is reduced until a cell is about 40 pixels wide.
-//! 2. [`background`]: the light behind the cells is modelled and taken out of the green channel.
-//! 3. [`threshold`], [`local`]: Otsu's threshold parts cells from background, then each neighbourhood its own.
-//! 4. [`holes`]: pale centres are filled; what they leave tells the size of the cells.
-//! 5. [`distance`], [`watershed`]: touching cells are split.
-//! 6. [`classify`]: platelets, white cells, debris and cells cut by the frame are set apart.
-//! 7. [`mask`]: the outlines are drawn in the pixels of the picture.
+//! 1. `grid`: the picture is reduced until a cell is about 40 pixels wide.
+//! 2. `background`: the light behind the cells is modelled and taken out of the green channel.
+//! 3. `threshold`, `local`: Otsu's threshold parts cells from background, then each neighbourhood its own.
+//! 4. `holes`: pale centres are filled; what they leave tells the size of the cells.
+//! 5. `distance`, `watershed`: touching cells are split.
+//! 6. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
+//! 7. `mask`: the outlines are drawn in the pixels of the picture.
 //!
 //! Every step visits each pixel a fixed number of times and every length is relative to the size of the
 //! cells found, so nothing is tuned to one microscope. One thread; the memory is a few bytes per
@@ -97,8 +97,10 @@ const MIN_CELL_DIAMETER: f32 = 8.0;
 /// The half width of the thinnest thing that is kept, as a part of a cell's radius.
 const THINNEST: f32 = 0.13;
 
-/// The part of the countable cells that had to be cut from a clump in a crowded field.
-const CROWDED_SPLIT: f32 = 0.6;
+/// The part of the countable cells that touch another in a crowded field …
+const CROWDED_SPLIT: f32 = 0.85;
+/// … with at least this many cells.
+const CROWDED_CELLS: usize = 10;
 
 /// Finds the red cells of a Giemsa-stained thin smear under bright-field light, and what else is there.
 ///
@@ -203,7 +205,8 @@ fn collect(
         .get(areas.len() / 2)
         .map(|&area| diameter_of(area as f32));
     let cut = cells.iter().filter(|cell| cell.split).count();
-    segmentation.crowded = cut as f32 > CROWDED_SPLIT * cells.len() as f32;
+    segmentation.crowded =
+        cells.len() >= CROWDED_CELLS && cut as f32 > CROWDED_SPLIT * cells.len() as f32;
     segmentation
 }
 
@@ -211,3 +214,6 @@ fn collect(
 fn diameter_of(area: f32) -> f32 {
     2.0 * (area / std::f32::consts::PI).sqrt()
 }
+
+#[cfg(test)]
+mod tests;

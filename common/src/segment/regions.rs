@@ -58,24 +58,6 @@ impl Region {
         (whole - cut) as f32
     }
 
-    /// Both together; the perimeter is left that of `self`.
-    pub fn with(&self, other: &Self) -> Self {
-        let mut diagonals = self.diagonals;
-        for (own, other) in diagonals.iter_mut().zip(other.diagonals) {
-            *own = other.max(*own);
-        }
-        Self {
-            area: self.area + other.area,
-            first: self.first.min(other.first),
-            left: self.left.min(other.left),
-            top: self.top.min(other.top),
-            right: self.right.max(other.right),
-            bottom: self.bottom.max(other.bottom),
-            diagonals,
-            perimeter: self.perimeter,
-        }
-    }
-
     /// The box in the pixels of a picture of the given size that was reduced by `factor`.
     pub fn bounds(&self, factor: usize, [width, height]: [u32; 2]) -> Rect {
         let (x, y) = ((self.left * factor) as u32, (self.top * factor) as u32);

@@ -14,11 +14,11 @@ const MIN_DEPTH: f32 = 0.04;
 /// Two neighbours that are together no larger than this many typical cells were one.
 const MAX_WHOLE: f32 = 1.1;
 
-/// So were two that are together up to this many …
+/// Two neighbours that are together no larger than this many were one …
 const MAX_LARGE: f32 = 1.5;
 
-/// … and whose border is at least this part of the smaller one's diameter: two cells touch along less.
-const MIN_NECK: f32 = 0.78;
+/// … if the neck between them isn't narrower by this part of a typical cell's radius.
+const MIN_LARGE_DEPTH: f32 = 0.13;
 
 /// The cells of a mask.
 pub(super) struct Split {
@@ -86,7 +86,7 @@ pub(super) fn split(distance: &Grid<u16>, radius: f32) -> Split {
         }
     }
     let basins = settle(labels, &mut forest);
-    join_fragments(basins, std::f32::consts::PI * radius * radius)
+    join_fragments(basins, distance, radius)
 }
 
 /// The pixels of the mask, the innermost first, by counting how many there are at each distance.
@@ -108,58 +108,69 @@ fn inside_out(distance: &Grid<u16>) -> Vec<u32> {
     order
 }
 
-/// Joins neighbours that are together one cell, by their size and by their border; the longest border first.
-fn join_fragments(basins: Labelled, disc: f32) -> Split {
-    let mut borders: Vec<_> = borders(&basins.labels).into_iter().collect();
-    borders.sort_by_key(|&(pair, [across, along])| {
-        (std::cmp::Reverse(across * across + along * along), pair)
-    });
+/// Joins neighbours that are together one cell, those with the widest neck first.
+fn join_fragments(basins: Labelled, distance: &Grid<u16>, radius: f32) -> Split {
+    let disc = std::f32::consts::PI * radius * radius;
+    let shallow = MIN_LARGE_DEPTH * radius * f32::from(UNIT);
+    let mut necks: Vec<_> = necks(&basins.labels, distance).into_iter().collect();
+    necks.sort_by_key(|&(pair, neck)| (std::cmp::Reverse(neck), pair));
+    let mut peaks = vec![0u16; basins.regions.len()];
+    for (&label, &distance) in basins.labels.data.iter().zip(&distance.data) {
+        if label != 0 {
+            let peak = &mut peaks[label as usize - 1];
+            *peak = distance.max(*peak);
+        }
+    }
+    let mut areas: Vec<f32> = basins
+        .regions
+        .iter()
+        .map(|region| region.area as f32)
+        .collect();
     let mut forest = Forest::default();
-    let mut wholes = basins.regions.clone();
-    for _ in &wholes {
+    for _ in &areas {
         forest.add();
     }
-    for &((a, b), [across, along]) in &borders {
-        let (a, b) = (forest.root(a - 1), forest.root(b - 1));
-        let together = wholes[a as usize].with(&wholes[b as usize]);
-        let size = together.area as f32 / disc;
-        let border = (across as f32).hypot(along as f32);
-        let smaller = wholes[a as usize].area.min(wholes[b as usize].area) as f32;
-        let neck = border / (2.0 * (smaller / std::f32::consts::PI).sqrt());
-        if a != b && (size <= MAX_WHOLE || size <= MAX_LARGE && neck >= MIN_NECK) {
-            let root = forest.join(a, b);
-            wholes[root as usize] = together;
+    for ((a, b), neck) in necks {
+        let (a, b) = (forest.root(a - 1) as usize, forest.root(b - 1) as usize);
+        let together = areas[a] + areas[b];
+        let depth = peaks[a].min(peaks[b]).saturating_sub(neck);
+        let one = together <= MAX_WHOLE * disc
+            || together <= MAX_LARGE * disc && f32::from(depth) <= shallow;
+        if a != b && one {
+            let peak = peaks[a].max(peaks[b]);
+            let root = forest.join(a as u32, b as u32) as usize;
+            (areas[root], peaks[root]) = (together, peak);
         }
     }
     let cells = settle(basins.labels, &mut forest);
     let mut touching = vec![false; cells.regions.len()];
-    for &(a, b) in self::borders(&cells.labels).keys() {
+    for &(a, b) in self::necks(&cells.labels, distance).keys() {
         touching[a as usize - 1] = true;
         touching[b as usize - 1] = true;
     }
     Split { cells, touching }
 }
 
-/// Which labels are neighbours, the smaller one first, and along how many pixels upright and level.
-fn borders(labels: &Grid<u32>) -> BTreeMap<(u32, u32), [u32; 2]> {
-    let mut borders = BTreeMap::new();
-    let mut meet = |a: u32, b: u32, way: usize| {
+/// Which labels are neighbours, the smaller one first, and the largest distance to the background on their
+/// border: half the width of the neck.
+fn necks(labels: &Grid<u32>, distance: &Grid<u16>) -> BTreeMap<(u32, u32), u16> {
+    let mut necks = BTreeMap::new();
+    let mut meet = |i: usize, j: usize| {
+        let (a, b) = (labels.data[i], labels.data[j]);
         if a != b && a != 0 && b != 0 {
-            borders.entry((a.min(b), a.max(b))).or_insert([0; 2])[way] += 1;
+            let neck = necks.entry((a.min(b), a.max(b))).or_insert(0);
+            *neck = distance.data[i].min(distance.data[j]).max(*neck);
         }
     };
-    for y in 0..labels.height {
-        let row = labels.row(y);
-        for pair in row.windows(2) {
-            meet(pair[0], pair[1], 0);
+    for i in 0..labels.data.len() {
+        if i % labels.width > 0 {
+            meet(i - 1, i);
         }
-        if y > 0 {
-            for (&a, &b) in labels.row(y - 1).iter().zip(row) {
-                meet(a, b, 1);
-            }
+        if i >= labels.width {
+            meet(i - labels.width, i);
         }
     }
-    borders
+    necks
 }
 
 #[cfg(test)]
