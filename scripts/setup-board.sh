@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 # shellcheck source=scripts/apt.sh
 source "$SMEARSCOPE_ROOT/scripts/apt.sh"
 
-have cargo || die "cargo is missing: install Rust 1.91 or newer (Debian's own is too old), then run this again."
+have cargo || die "cargo is missing: install Rust $(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$SMEARSCOPE_ROOT/Cargo.toml") or newer (Debian's own is too old), then run this again."
 
 apt_need gcc have cc
 apt_need libc6-dev test -e /usr/include/stdio.h

@@ -71,14 +71,17 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Starts a real mosquitto on a port and waits until it listens.
+/// Starts a real mosquitto on a port and waits until it listens. What it must not forget is in
+/// `folder`: started there once more after a SIGTERM, it knows its sessions and messages again.
 pub fn mosquitto(port: u16, folder: &Path) -> Running {
     let config = folder.join(format!("mosquitto-{port}.conf"));
-    fs::write(
-        &config,
-        format!("listener {port} 127.0.0.1\nallow_anonymous true\n"),
-    )
-    .unwrap();
+    // Started by root it would become another user, who may not write there.
+    let text = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
+         persistence true\npersistence_location {}/\n",
+        folder.display()
+    );
+    fs::write(&config, text).unwrap();
     let child = Command::new("mosquitto")
         .arg("-c")
         .arg(config)
@@ -108,11 +111,22 @@ pub struct Received {
     pub payload: Vec<u8>,
 }
 
-/// Subscribes with a client that shares no code of ours, at QoS 1, and reconnects by itself.
-/// Returns when the broker has acknowledged the subscription.
+/// Subscribes with a client that shares no code of ours, at QoS 1. Returns when the broker has
+/// acknowledged the subscription.
 pub fn subscribe(port: u16, filter: &str) -> Receiver<Received> {
     let id = format!("test-{}-{}", std::process::id(), free_port());
+    subscribed(MqttOptions::new(id, "127.0.0.1", port), filter)
+}
+
+/// As [`subscribe`], but the broker keeps for `id` what comes while nobody of that name is there.
+pub fn subscribe_as(id: &str, port: u16, filter: &str) -> Receiver<Received> {
     let mut options = MqttOptions::new(id, "127.0.0.1", port);
+    options.set_clean_start(false);
+    options.set_session_expiry_interval(Some(3600));
+    subscribed(options, filter)
+}
+
+fn subscribed(mut options: MqttOptions, filter: &str) -> Receiver<Received> {
     options.set_keep_alive(Duration::from_secs(30));
     options.set_max_packet_size(Some(16 << 20));
     let (client, mut connection) = Client::new(options, 16);

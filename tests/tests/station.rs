@@ -12,7 +12,7 @@ use smearscope_common::message::{
     DeviceState, FieldAnalysis, FieldMessage, SlideMessage, StatusMessage,
 };
 use smearscope_tests::{
-    PATIENCE, Received, Running, edge, frames, free_port, mosquitto, subscribe,
+    PATIENCE, Received, Running, edge, frames, free_port, mosquitto, subscribe, subscribe_as,
 };
 use tempfile::TempDir;
 
@@ -148,18 +148,33 @@ fn a_broker_that_comes_late_gets_every_result() {
     let dir = TempDir::new().unwrap();
     let frames = frames(dir.path(), 3);
     let port = free_port();
+    // Once the broker is there, nobody could subscribe faster than the daemon publishes: a session
+    // that the broker remembers waits for the results in the subscriber's place.
+    let mut broker = mosquitto(port, dir.path());
+    drop(subscribe_as("archive", port, "smearscope/bench-1/field"));
+    broker.signal("TERM");
+    assert_eq!(broker.wait(), Some(0));
+
     let mut program = demo(port, 3, &frames);
     std::thread::sleep(Duration::from_secs(2));
     assert!(
         program.0.try_wait().unwrap().is_none(),
         "it waits for the broker"
     );
-    // The subscriber must be there before the daemon's next try; its session is clean, so what
-    // matters is that the retained slide tells of all three fields.
     let _broker = mosquitto(port, dir.path());
     assert_eq!(program.wait(), Some(0), "all three were acknowledged");
-    let messages = subscribe(port, "smearscope/bench-1/#");
-    let kept = take(&messages, "smearscope/bench-1/slide", 1);
+
+    let results = subscribe_as("archive", port, "smearscope/bench-1/field");
+    let fields = take(&results, "smearscope/bench-1/field", 3);
+    let seqs = fields.iter().map(|f| {
+        serde_json::from_slice::<FieldMessage>(&f.payload)
+            .unwrap()
+            .seq
+    });
+    assert_eq!(seqs.collect::<Vec<_>>(), [1, 2, 3]);
+
+    let latest = subscribe(port, "smearscope/bench-1/slide");
+    let kept = take(&latest, "smearscope/bench-1/slide", 1);
     assert!(kept[0].retained);
     let slide: SlideMessage = serde_json::from_slice(&kept[0].payload).unwrap();
     assert_eq!(slide.fields, 3);

@@ -235,7 +235,7 @@ fn train_command(args: &TrainArgs) -> Result<()> {
         tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
         return Ok(());
     }
-    let metrics = evaluate::evaluate_run(&args.out, &dataset, Subset::Test, device)?;
+    let metrics = evaluate::evaluate_run(&run, &args.out, &dataset, Subset::Test, device)?;
     checkpoint::write_whole(
         &file(checkpoint::TEST),
         &serde_json::to_vec_pretty(&metrics)?,
@@ -276,8 +276,8 @@ fn evaluate_run(
     let run = Run::read(folder)?;
     let pattern = Regex::new(&run.subject_pattern)
         .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
-    let dataset = Dataset::open(&data.unwrap_or(run.data), &pattern)?;
-    evaluate::evaluate_run(folder, &dataset, subset, device.device()?)
+    let dataset = Dataset::open(data.as_deref().unwrap_or(&run.data), &pattern)?;
+    evaluate::evaluate_run(&run, folder, &dataset, subset, device.device()?)
 }
 
 fn evaluate_onnx(

@@ -66,12 +66,12 @@ fn judged(dataset: &Dataset, sample: usize, p: f64, positive: usize) -> Judged {
 /// # Errors
 /// The folder or its data can't be read, or the split has changed.
 pub fn evaluate_run(
+    run: &Run,
     folder: &Path,
     dataset: &Dataset,
     subset: Subset,
     device: Device,
 ) -> Result<Metrics> {
-    let run = Run::read(folder)?;
     if run.classes != dataset.classes {
         return Err(bad_input!(
             "{}: was trained on the classes {:?}, but the data has {:?}",

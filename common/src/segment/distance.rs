@@ -97,15 +97,9 @@ mod tests {
     fn a_bar_across_a_disc_is_taken_away() {
         let (w, h) = (80, 60);
         let disc = |x: f32, y: f32| (x - 30.0).hypot(y - 30.0) <= 18.0;
-        let data = (0..w * h)
-            .map(|i| ((i % w) as f32, (i / w) as f32))
-            .map(|(x, y)| disc(x, y) || (y - 30.0).abs() < 2.0)
-            .collect();
-        let mut distance = distances(&Grid {
-            width: w,
-            height: h,
-            data,
-        });
+        let mut distance = distances(&Grid::drawn([w, h], |x, y| {
+            disc(x, y) || (y - 30.0).abs() < 2.0
+        }));
         open(&mut distance, 3.0);
         assert_eq!(distance.data[30 * w + 70], 0);
         let left = distance.data.iter().filter(|&&d| d > 0).count();

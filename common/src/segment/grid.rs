@@ -21,6 +21,19 @@ impl<T: Copy> Grid<T> {
         }
     }
 
+    /// A plane with the value of `f` at each place `(x, y)`.
+    #[cfg(test)]
+    pub fn drawn([width, height]: [usize; 2], f: impl Fn(f32, f32) -> T) -> Self {
+        let data = (0..width * height)
+            .map(|i| f((i % width) as f32, (i / width) as f32))
+            .collect();
+        Self {
+            width,
+            height,
+            data,
+        }
+    }
+
     /// A plane of the same size.
     pub fn map<U>(&self, f: impl Fn(T) -> U) -> Grid<U> {
         Grid {

@@ -198,21 +198,9 @@ pub(super) fn weighted_median<T: Copy + Ord>(values: &mut [(T, u32)]) -> Option<
 mod tests {
     use super::*;
 
-    /// A plane on which the points are dark for which `inside` says so.
-    fn draw(size: usize, inside: impl Fn(f32, f32) -> bool) -> Grid<bool> {
-        let data = (0..size * size)
-            .map(|i| inside((i % size) as f32, (i / size) as f32))
-            .collect();
-        Grid {
-            width: size,
-            height: size,
-            data,
-        }
-    }
-
     #[test]
     fn a_pale_centre_is_filled() {
-        let mut mask = draw(60, |x, y| {
+        let mut mask = Grid::drawn([60, 60], |x, y| {
             (10.0..20.0).contains(&(x - 30.0).hypot(y - 30.0))
         });
         let filled = fill(&mut mask);
@@ -223,7 +211,7 @@ mod tests {
     #[test]
     fn background_within_a_ring_of_cells_stays_background() {
         let at = |i: u32| (f32::from(i as u8) * std::f32::consts::TAU / 6.0).sin_cos();
-        let mut mask = draw(160, |x, y| {
+        let mut mask = Grid::drawn([160, 160], |x, y| {
             (0..6)
                 .map(at)
                 .any(|(s, c)| (x - 80.0 - 39.0 * c).hypot(y - 80.0 - 39.0 * s) <= 20.0)

@@ -96,14 +96,9 @@ mod tests {
 
     fn disc(size: usize, radius: f32) -> Grid<bool> {
         let middle = (size as f32 - 1.0) / 2.0;
-        let data = (0..size * size)
-            .map(|i| ((i % size) as f32 - middle).hypot((i / size) as f32 - middle) <= radius)
-            .collect();
-        Grid {
-            width: size,
-            height: size,
-            data,
-        }
+        Grid::drawn([size, size], |x, y| {
+            (x - middle).hypot(y - middle) <= radius
+        })
     }
 
     #[test]

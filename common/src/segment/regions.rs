@@ -317,13 +317,7 @@ mod tests {
 
     #[test]
     fn a_disc_is_round_and_a_bar_is_not() {
-        let disc = Grid {
-            width: 50,
-            height: 50,
-            data: (0..2500i32)
-                .map(|i| (i % 50 - 25).pow(2) + (i / 50 - 25).pow(2) <= 400)
-                .collect(),
-        };
+        let disc = Grid::drawn([50, 50], |x, y| (x - 25.0).hypot(y - 25.0) <= 20.0);
         let roundness = connected(&disc, true, Corners::Joined).regions[0].roundness();
         assert!((0.95..=1.0).contains(&roundness), "{roundness}");
         let bar = mask(&[

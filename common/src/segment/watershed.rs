@@ -179,17 +179,9 @@ mod tests {
     use super::*;
 
     fn discs(width: usize, height: usize, discs: &[(f32, f32, f32)]) -> Grid<u16> {
-        let data = (0..width * height)
-            .map(|i| {
-                let (x, y) = ((i % width) as f32, (i / width) as f32);
-                discs.iter().any(|&(cx, cy, r)| (x - cx).hypot(y - cy) <= r)
-            })
-            .collect();
-        distances(&Grid {
-            width,
-            height,
-            data,
-        })
+        distances(&Grid::drawn([width, height], |x, y| {
+            discs.iter().any(|&(cx, cy, r)| (x - cx).hypot(y - cy) <= r)
+        }))
     }
 
     #[test]
