@@ -33,6 +33,9 @@ const NAMES: [(Architecture, &str); 4] = [
     (Architecture::DenseNet201, "densenet201"),
 ];
 
+/// Dense blocks of every architecture.
+pub const BLOCKS: usize = 4;
+
 /// Width of a bottleneck in growth rates.
 pub const BOTTLENECK: i64 = 4;
 
@@ -46,7 +49,7 @@ impl Architecture {
     }
 
     /// Layers in each of the four dense blocks.
-    pub fn blocks(self) -> [i64; 4] {
+    pub fn blocks(self) -> [i64; BLOCKS] {
         match self {
             Self::DenseNet121 => [6, 12, 24, 16],
             Self::DenseNet161 => [6, 12, 36, 24],
@@ -102,18 +105,37 @@ pub const TUTORIAL_HIDDEN: i64 = 460;
 /// Dropout of [`Head::Tutorial`].
 const TUTORIAL_DROPOUT: f64 = 0.3;
 
+/// In which numbers convolutions are computed. Weights, statistics and losses stay f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Arithmetic {
+    /// Single precision throughout.
+    F32,
+    /// Activations and the convolutions' copies of their weights in bfloat16.
+    Bf16,
+}
+
+impl Arithmetic {
+    fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Layer {
     norm1: nn::BatchNorm,
-    conv1: nn::Conv2D,
+    conv1: Conv,
     norm2: nn::BatchNorm,
-    conv2: nn::Conv2D,
+    conv2: Conv,
 }
 
 #[derive(Debug)]
 struct Transition {
     norm: nn::BatchNorm,
-    conv: nn::Conv2D,
+    conv: Conv,
 }
 
 #[derive(Debug)]
@@ -125,27 +147,48 @@ enum Classifier {
 /// The network: `[N, 3, H, W]` normalised pixels → `[N, classes]` logits. H and W at least 32.
 #[derive(Debug)]
 pub struct DenseNet {
-    stem: nn::Conv2D,
+    stem: Conv,
     stem_norm: nn::BatchNorm,
     blocks: Vec<(Vec<Layer>, Option<Transition>)>,
     last_norm: nn::BatchNorm,
     classifier: Classifier,
+    arithmetic: Arithmetic,
 }
 
-fn conv(path: nn::Path<'_>, from: i64, to: i64, kernel: i64, stride: i64) -> nn::Conv2D {
+/// A convolution without bias, padded by half its kernel.
+#[derive(Debug)]
+struct Conv {
+    weight: Tensor,
+    stride: i64,
+}
+
+impl Conv {
+    /// In the numbers of its input: f32 weights are rounded for the occasion, and their gradient
+    /// comes back as f32.
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let weight = self.weight.to_kind(x.kind());
+        let padding = self.weight.size()[2] / 2;
+        x.conv2d(
+            &weight,
+            None::<Tensor>,
+            [self.stride; 2],
+            [padding; 2],
+            [1; 2],
+            1,
+        )
+    }
+}
+
+fn conv(path: nn::Path<'_>, from: i64, to: i64, kernel: i64, stride: i64) -> Conv {
     let init = Init::Kaiming {
         dist: NormalOrUniform::Normal,
         fan: FanInOut::FanIn,
         non_linearity: NonLinearity::ReLU,
     };
-    let config = nn::ConvConfig {
+    Conv {
+        weight: path.var("weight", &[to, from, kernel, kernel], init),
         stride,
-        padding: kernel / 2,
-        bias: false,
-        ws_init: init,
-        ..Default::default()
-    };
-    nn::conv2d(path, from, to, kernel, config)
+    }
 }
 
 fn norm(path: nn::Path<'_>, width: i64) -> nn::BatchNorm {
@@ -213,43 +256,63 @@ impl DenseNet {
             blocks,
             last_norm,
             classifier,
+            arithmetic: Arithmetic::F32,
         }
     }
 
-    /// `[N, 3, H, W]` → `[N, features]`. With `train`, batch statistics are used and the running
+    /// Computes in other numbers from now on; f32 until then.
+    pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.arithmetic = arithmetic;
+    }
+
+    /// `[N, 3, H, W]` → `[N, features]` f32. With `train`, batch statistics are used and the running
     /// ones move.
     pub fn features(&self, pixels: &Tensor, train: bool) -> Tensor {
-        let mut x = self
+        self.pooled(self.maps(pixels, BLOCKS, train), BLOCKS, train)
+    }
+
+    /// `[N, 3, H, W]` → the feature maps `[N, C, h, w]` that the first `blocks` dense blocks leave;
+    /// `blocks` is at most [`BLOCKS`].
+    pub fn maps(&self, pixels: &Tensor, blocks: usize, train: bool) -> Tensor {
+        let pixels = pixels.to_kind(self.arithmetic.kind());
+        let stem = self
             .stem_norm
-            .forward_t(&self.stem.forward(pixels), train)
+            .forward_t(&self.stem.forward(&pixels), train)
             .relu()
             .max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
-        for (layers, transition) in &self.blocks {
-            for layer in layers {
-                let inner = layer
-                    .conv1
-                    .forward(&layer.norm1.forward_t(&x, train).relu());
-                let new = layer
-                    .conv2
-                    .forward(&layer.norm2.forward_t(&inner, train).relu());
-                x = Tensor::cat(&[x, new], 1);
-            }
-            if let Some(Transition { norm, conv }) = transition {
-                x = conv.forward(&norm.forward_t(&x, train).relu()).avg_pool2d(
-                    [2, 2],
-                    [2, 2],
-                    [0, 0],
-                    false,
-                    true,
-                    None::<i64>,
-                );
-            }
-        }
+        (0..blocks).fold(stem, |x, block| self.block(block, x, train))
+    }
+
+    /// The rest of [`DenseNet::features`] after [`DenseNet::maps`] with the same `blocks`.
+    pub fn pooled(&self, maps: Tensor, blocks: usize, train: bool) -> Tensor {
+        let maps = (blocks..BLOCKS).fold(maps, |x, block| self.block(block, x, train));
         self.last_norm
-            .forward_t(&x, train)
+            .forward_t(&maps, train)
             .relu()
             .adaptive_avg_pool2d([1, 1])
             .flatten(1, -1)
+            .to_kind(Kind::Float)
+    }
+
+    /// The transition from the block before, if there is one, and all layers of a dense block.
+    fn block(&self, block: usize, maps: Tensor, train: bool) -> Tensor {
+        let before = block.checked_sub(1).and_then(|b| self.blocks[b].1.as_ref());
+        let mut x = match before {
+            Some(Transition { norm, conv }) => conv
+                .forward(&norm.forward_t(&maps, train).relu())
+                .avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>),
+            None => maps,
+        };
+        for layer in &self.blocks[block].0 {
+            let inner = layer
+                .conv1
+                .forward(&layer.norm1.forward_t(&x, train).relu());
+            let new = layer
+                .conv2
+                .forward(&layer.norm2.forward_t(&inner, train).relu());
+            x = Tensor::cat(&[x, new], 1);
+        }
+        x
     }
 
     /// `[N, features]` → `[N, classes]` logits. With `train`, dropout is on.

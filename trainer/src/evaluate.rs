@@ -22,28 +22,40 @@ use crate::split::{Split, Subset};
 /// Crops per forward pass.
 const BATCH: i64 = 64;
 
-/// Judges crops on the training device. `positive` is the class that counts as parasitized.
+/// The network's answers to crops: f64 `[N, classes]` logits, on the CPU.
 ///
 /// # Errors
-/// The network's answer can't be read back from the device.
-pub fn judge_crops(
-    net: &DenseNet,
-    input: &InputSpec,
+/// Never for crops of one size; libtorch's own otherwise.
+pub fn logits_of_crops(net: &DenseNet, input: &InputSpec, crops: &Crops) -> Result<Tensor> {
+    let answer = |start: i64| {
+        let n = BATCH.min(crops.len() - start);
+        let pixels = to_unit(&crops.pixels.narrow(0, start, n));
+        net.forward_t(&channels_last(&normalise(&pixels, input)), false)
+    };
+    let logits: Vec<_> = tch::no_grad(|| {
+        let starts = (0..crops.len()).step_by(BATCH as usize);
+        starts.map(answer).collect()
+    });
+    Ok(Tensor::f_cat(&logits, 0)?
+        .to_device(Device::Cpu)
+        .to_kind(Kind::Double))
+}
+
+/// Logits → judged cells. `positive` is the class that counts as parasitized.
+///
+/// # Errors
+/// The logits are not `[N, classes]`.
+pub fn judge(
+    logits: &Tensor,
+    temperature: f64,
     crops: &Crops,
     dataset: &Dataset,
     positive: usize,
 ) -> Result<Vec<Judged>> {
-    let mut p = Vec::with_capacity(crops.samples.len());
-    tch::no_grad(|| -> Result<()> {
-        for start in (0..crops.len()).step_by(BATCH as usize) {
-            let n = BATCH.min(crops.len() - start);
-            let pixels = to_unit(&crops.pixels.narrow(0, start, n));
-            let logits = net.forward_t(&channels_last(&normalise(&pixels, input)), false);
-            let positive = logits.softmax(-1, Kind::Double).select(1, positive as i64);
-            p.extend(Vec::<f64>::try_from(positive.to_device(Device::Cpu))?);
-        }
-        Ok(())
-    })?;
+    let p = (logits / temperature)
+        .f_softmax(-1, Kind::Double)?
+        .f_select(1, positive as i64)?;
+    let p = Vec::<f64>::try_from(p)?;
     Ok(crops
         .samples
         .iter()
@@ -55,6 +67,7 @@ pub fn judge_crops(
 fn judged(dataset: &Dataset, sample: usize, p: f64, positive: usize) -> Judged {
     let sample = &dataset.samples[sample];
     Judged {
+        file: sample.file.clone(),
         truth: sample.class == positive,
         p,
         subject: sample.subject.clone(),
@@ -90,7 +103,8 @@ pub fn evaluate_run(
     }
     let (_store, net) = run.load(folder, device)?;
     let crops = Crops::load(dataset, &indices, run.input.size, device)?;
-    let judged = judge_crops(&net, &run.input, &crops, dataset, dataset.parasitized()?)?;
+    let logits = logits_of_crops(&net, &run.input, &crops)?;
+    let judged = judge(&logits, 1.0, &crops, dataset, dataset.parasitized()?)?;
     Ok(Metrics::of(&judged, crate::export::THRESHOLD))
 }
 

@@ -1,31 +1,9 @@
-//! `smearscope-train`: the workstation's tool. Data in, a self-describing model out.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
-mod augment;
-mod checkpoint;
-mod cli;
-mod commands;
-mod dataset;
-mod densenet;
-#[cfg(test)]
-mod densenet_tests;
-mod device;
-mod error;
-mod evaluate;
-mod export;
-#[cfg(test)]
-mod export_tests;
-mod inspect;
-mod loader;
-mod metrics;
-mod onnx_graph;
-mod schedule;
-mod split;
-mod train;
+//! The program `smearscope-train`: reads the command line, sets up the log, and ends with the right exit code.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use smearscope_trainer::{cli, commands, device, error};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// One judged cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
+    /// Its file in the data set.
+    pub file: String,
     /// Whether it is parasitized, by its folder.
     pub truth: bool,
     /// The model's calibrated probability that it is, 0 to 1.
@@ -290,6 +292,7 @@ mod tests {
         of.iter()
             .enumerate()
             .map(|(i, &(truth, p))| Judged {
+                file: format!("{i}.png"),
                 truth,
                 p,
                 subject: subject(i),

@@ -17,7 +17,7 @@ use crate::checkpoint::{self, Run};
 use crate::dataset::Dataset;
 use crate::densenet::{DenseNet, channels_last, nll};
 use crate::error::bad_input;
-use crate::evaluate::judge_crops;
+use crate::evaluate::{judge, logits_of_crops};
 use crate::loader::{Crops, normalise, to_unit};
 use crate::metrics;
 use crate::schedule::OneCycle;
@@ -159,7 +159,8 @@ pub fn train(
         }
         bar.finish_and_clear();
         let train_loss = f64::try_from(total)? / training.len() as f64;
-        let judged = judge_crops(net, &run.input, &validation, dataset, positive)?;
+        let logits = logits_of_crops(net, &run.input, &validation)?;
+        let judged = judge(&logits, 1.0, &validation, dataset, positive)?;
         let val_loss = metrics::loss(&judged);
         if !train_loss.is_finite() || !val_loss.is_finite() {
             return Err(bad_input!(
