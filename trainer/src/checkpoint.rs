@@ -1,9 +1,10 @@
-//! A run folder: what was trained, how, and the best weights.
+//! A run folder: what was trained, how, how far it is, and the best weights.
 //!
 //! `run.json` (settings), `split.csv`, `metrics.csv` (one line per epoch), `best.safetensors`
-//! (weights of the epoch with the lowest validation loss), `test.json` (figures on the test
-//! subset). Files are written beside their place and renamed, so that a run that is killed leaves
-//! whole ones.
+//! (weights of the epoch with the lowest validation loss), `last.safetensors` (all that going on
+//! takes), `test.json` (figures on the test subset). Files are written beside their place and
+//! renamed, so that a run that is killed leaves whole ones. `run.json` comes last of those that a
+//! run begins with: where it is, there is something to resume.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,13 +12,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
 use crate::densenet::{Architecture, DenseNet, Head};
 use crate::error::bad_input;
-use crate::train::Settings;
+use crate::optimizer::Optimizer;
+use crate::split::SplitBy;
+use crate::train::{Epoch, Settings};
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +42,8 @@ pub struct Run {
     pub data_sha256: String,
     /// Of `split.csv`.
     pub split_sha256: String,
+    /// Whether whole subjects were dealt to the subsets. If not, figures flatter.
+    pub split_by: SplitBy,
     /// SHA-256 of the weights that training started from.
     pub parent: Option<String>,
     /// How it was trained.
@@ -52,6 +58,8 @@ pub const SPLIT: &str = "split.csv";
 pub const METRICS: &str = "metrics.csv";
 /// See [`RUN`].
 pub const BEST: &str = "best.safetensors";
+/// See [`RUN`].
+pub const LAST: &str = "last.safetensors";
 /// See [`RUN`].
 pub const TEST: &str = "test.json";
 
@@ -105,14 +113,96 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`write_whole`].
 pub fn save_weights(store: &VarStore, path: &Path) -> Result<()> {
-    let mut variables: Vec<_> = store
-        .variables()
+    let variables = store.variables().into_iter();
+    save_tensors(
+        variables
+            .map(|(name, tensor)| (name, on_cpu(&tensor)))
+            .collect(),
+        path,
+    )
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The lowest validation loss so far.
+    pub lowest: Option<f64>,
+    /// Epochs since then.
+    pub since_best: u64,
+    /// The epochs that are done.
+    pub epochs: Vec<Epoch>,
+}
+
+/// Name of the tensor whose bytes are the [`Progress`] as JSON: so that one file is all there is
+/// to a checkpoint, and it is there whole or not at all.
+const PROGRESS: &str = "progress.json";
+
+/// Names of variables in a checkpoint begin with this, to tell them from the optimizer's.
+const MODEL: &str = "model.";
+
+/// Stores weights, optimizer and progress, atomically.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn save_state(
+    path: &Path,
+    store: &VarStore,
+    optimizer: &Optimizer,
+    progress: &Progress,
+) -> Result<()> {
+    let json = serde_json::to_vec(progress)?;
+    let mut tensors = optimizer.state();
+    tensors.push((PROGRESS.to_owned(), Tensor::from_slice(&json)));
+    tensors.extend(
+        store
+            .variables()
+            .into_iter()
+            .map(|(name, tensor)| (format!("{MODEL}{name}"), on_cpu(&tensor))),
+    );
+    save_tensors(tensors, path)
+}
+
+/// Takes back what [`save_state`] stored.
+///
+/// # Errors
+/// The file can't be read, or belongs to another network or optimizer.
+pub fn load_state(path: &Path, store: &VarStore, optimizer: &mut Optimizer) -> Result<Progress> {
+    let tensors: HashMap<_, _> = Tensor::read_safetensors(path)
+        .map_err(|e| bad_input!("{}: cannot be read: {e}", path.display()))?
         .into_iter()
-        .map(|(name, tensor)| (name, tensor.to_device(Device::Cpu).contiguous()))
         .collect();
-    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    let find = |name: &str| {
+        let found = tensors.get(name).map(Tensor::shallow_clone);
+        found.ok_or_else(|| bad_input!("{}: has no tensor {name:?}", path.display()))
+    };
+    tch::no_grad(|| {
+        for (name, mut variable) in store.variables() {
+            let saved = find(&format!("{MODEL}{name}"))?;
+            if saved.size() != variable.size() {
+                return Err(bad_input!(
+                    "{}: tensor {name:?} is of another network",
+                    path.display()
+                ));
+            }
+            variable.copy_(&saved);
+        }
+        optimizer.restore(find)
+    })
+    .with_context(|| path.display().to_string())?;
+    let json = Vec::<u8>::try_from(find(PROGRESS)?)?;
+    serde_json::from_slice(&json)
+        .map_err(|e| bad_input!("{}: not of this version: {e}", path.display()))
+}
+
+fn on_cpu(tensor: &Tensor) -> Tensor {
+    tensor.to_device(Device::Cpu).contiguous()
+}
+
+fn save_tensors(mut tensors: Vec<(String, Tensor)>, path: &Path) -> Result<()> {
+    // Equal content gives equal bytes.
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
     rename_when_written(path, |beside| {
-        Ok(Tensor::write_safetensors(&variables, beside)?)
+        Ok(Tensor::write_safetensors(&tensors, beside)?)
     })
 }
 
@@ -131,11 +221,14 @@ fn rename_when_written(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> 
 }
 
 /// Copies a `.safetensors` file into the network's variables. Without `head`, tensors of the
-/// classifier are left as they are (other classes may be wanted).
+/// classifier are left as they are (other classes may be wanted). The file's SHA-256 in hex.
 ///
 /// # Errors
 /// A tensor is missing or has another shape: it is named, and whether another architecture fits.
-pub fn load_weights(store: &VarStore, path: &Path, head: bool) -> Result<()> {
+pub fn load_weights(store: &VarStore, path: &Path, head: bool) -> Result<String> {
+    let bytes =
+        fs::read(path).map_err(|e| bad_input!("{}: cannot be read: {e}", path.display()))?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     let tensors: HashMap<String, Tensor> = Tensor::read_safetensors(path)
         .map_err(|e| bad_input!("{}: not a readable .safetensors file: {e}", path.display()))?
         .into_iter()
@@ -170,7 +263,7 @@ pub fn load_weights(store: &VarStore, path: &Path, head: bool) -> Result<()> {
             }
         }
     });
-    Ok(())
+    Ok(sha256)
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
+use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
-use crate::densenet::{Architecture, Head};
 use crate::device::Wish;
 use crate::onnx_graph::Precision;
-use crate::split::Subset;
-use crate::train::{Freeze, Optimizer, Schedule};
+use crate::split::{SplitBy, Subset};
+use crate::train_command::TrainArgs;
 
 /// Teaches a DenseNet to tell parasitized from uninfected red cells, and exports it for boards.
 #[derive(Debug, Parser)]
@@ -26,7 +26,7 @@ pub struct Cli {
 }
 
 /// A data set on the command line.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Data {
     /// A folder or zip with one folder per class.
     pub data: PathBuf,
@@ -42,6 +42,7 @@ pub enum Command {
     /// Says what is in a data set: classes, subjects, sizes, files that can't be read.
     #[command(after_help = "Example: smearscope-train inspect cell_images.zip --json")]
     Inspect {
+        /// The data set.
         #[command(flatten)]
         data: Data,
         /// One line of JSON on standard output.
@@ -53,13 +54,18 @@ pub enum Command {
         after_help = "Example: smearscope-train split cell_images.zip --out split.csv --seed 7"
     )]
     Split {
+        /// The data set.
         #[command(flatten)]
         data: Data,
         /// The CSV to write: file, class, subject, subset.
         #[arg(long)]
         out: PathBuf,
+        /// How much goes where.
         #[command(flatten)]
         shares: Shares,
+        /// What is dealt to the subsets.
+        #[arg(long, value_enum, default_value = "subject")]
+        by: SplitBy,
         /// One line of JSON on standard output.
         #[arg(long)]
         json: bool,
@@ -67,10 +73,15 @@ pub enum Command {
     /// Trains and leaves a run folder with the best weights and all figures.
     #[command(after_help = "Examples:\n  \
         smearscope-train train cell_images.zip --out run\n  \
-        smearscope-train train cell_images.zip --out run --weights densenet121.safetensors \
-        --freeze backbone --head tutorial --optimizer adam --schedule constant --rate 0.003 \
-        --batch 32 --size 224 --epochs 10")]
+        smearscope-train train cell_images.zip --out run --resume\n  \
+        smearscope-train train cell_images.zip --out tutorial --recipe tutorial --weights densenet121-a639ec97.pth")]
     Train(Box<TrainArgs>),
+    /// Judges every cell by a model that never saw its subject: trains a model for each fold.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train crossval cell_images.zip --folds 5 --out cv\n  \
+        smearscope-train crossval cell_images.zip --folds 5 --out cv --fold 2\n  \
+        smearscope-train crossval cell_images.zip --folds 5 --out cv --collect --json")]
+    Crossval(Box<CrossvalArgs>),
     /// Judges held-out cells: a run folder on its own test subset, an ONNX on all of DATA unless
     /// a split says otherwise.
     #[command(after_help = "Examples:\n  smearscope-train evaluate run\n  \
@@ -143,73 +154,4 @@ pub struct Shares {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-}
-
-/// Which random views.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Views {
-    /// Rotation, flips, scale, and strong jitter of stain, blur and noise.
-    Strong,
-    /// Rotation, flips, scale, brightness.
-    Mild,
-}
-
-/// Arguments of `train`.
-#[derive(Debug, Args)]
-pub struct TrainArgs {
-    #[command(flatten)]
-    pub data: Data,
-    /// The run folder to make; it must not exist, or be empty.
-    #[arg(long)]
-    pub out: PathBuf,
-    /// A split CSV of `split`; without it one is made.
-    #[arg(long)]
-    pub split: Option<PathBuf>,
-    #[command(flatten)]
-    pub shares: Shares,
-    /// densenet121, densenet161, densenet169 or densenet201.
-    #[arg(long, default_value = "densenet121")]
-    pub arch: Architecture,
-    /// What turns features into logits.
-    #[arg(long, value_enum, default_value = "linear")]
-    pub head: Head,
-    /// Start from these .safetensors weights; the head starts fresh.
-    #[arg(long)]
-    pub weights: Option<PathBuf>,
-    /// What does not learn.
-    #[arg(long, value_enum, default_value = "none")]
-    pub freeze: Freeze,
-    /// Side of the input in pixels.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(32..=1024))]
-    pub size: u32,
-    /// Passes over the training cells, at most.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub epochs: u64,
-    /// Cells per step.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(i64).range(2..=65_536))]
-    pub batch: i64,
-    /// Highest learning rate.
-    #[arg(long, default_value_t = 2e-3)]
-    pub rate: f64,
-    /// Weight decay.
-    #[arg(long, default_value_t = 0.01)]
-    pub weight_decay: f64,
-    /// The optimizer.
-    #[arg(long, value_enum, default_value = "adam-w")]
-    pub optimizer: Optimizer,
-    /// How the learning rate moves.
-    #[arg(long, value_enum, default_value = "one-cycle")]
-    pub schedule: Schedule,
-    /// Stop after this many epochs without a lower validation loss.
-    #[arg(long, default_value_t = 5)]
-    pub patience: u64,
-    /// The random views.
-    #[arg(long, value_enum, default_value = "strong")]
-    pub views: Views,
-    /// auto, cpu, cuda or cuda:N.
-    #[arg(long, default_value = "auto")]
-    pub device: Wish,
-    /// One line of JSON with the test figures on standard output.
-    #[arg(long)]
-    pub json: bool,
 }

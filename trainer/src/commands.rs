@@ -3,30 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use regex::Regex;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use smearscope_common::message::Label;
-use smearscope_common::model_card::InputSpec;
-use tch::nn::VarStore;
 
-use crate::augment::Augment;
 use crate::checkpoint::{self, Run};
-use crate::cli::{Command, Data, Shares, TrainArgs, Views};
+use crate::cli::{Command, Data, Shares};
 use crate::dataset::Dataset;
-use crate::densenet::DenseNet;
 use crate::device::Wish;
 use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::metrics::Metrics;
-use crate::split::{self, Split, Subset};
-use crate::train::{self, Settings};
-use crate::{evaluate, inspect};
-
-/// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const STD: [f32; 3] = [0.229, 0.224, 0.225];
+use crate::split::{self, Split, SplitBy, Subset};
+use crate::{crossval, evaluate, inspect, train_command};
 
 /// Carries out one subcommand.
 ///
@@ -47,9 +37,21 @@ pub fn run(command: Command) -> Result<()> {
             data,
             out,
             shares,
+            by,
             json,
-        } => split_command(&data, &out, &shares, json),
-        Command::Train(args) => train_command(&args),
+        } => split_command(&data, &out, &shares, by, json),
+        Command::Train(args) => match train_command::run(&args)? {
+            Some(metrics) => print_metrics(&metrics, args.json),
+            None => Ok(()),
+        },
+        Command::Crossval(args) => {
+            match crossval::run(&args)? {
+                Some(summary) if args.json => println!("{}", serde_json::to_string(&summary)?),
+                Some(summary) => crossval::print(&summary),
+                None => {}
+            }
+            Ok(())
+        }
         Command::Evaluate {
             model,
             data,
@@ -109,32 +111,37 @@ pub fn run(command: Command) -> Result<()> {
     }
 }
 
-fn open(data: &Data) -> Result<Dataset> {
+/// Opens the data set of a command line.
+///
+/// # Errors
+/// As [`Dataset::open`].
+pub fn open(data: &Data) -> Result<Dataset> {
     Dataset::open(&data.data, &data.subject_pattern)
 }
 
-fn deal(dataset: &Dataset, shares: &Shares) -> Result<Split> {
+/// Deals a data set to the subsets.
+///
+/// # Errors
+/// The shares leave nothing to train on.
+pub fn deal(dataset: &Dataset, shares: &Shares, by: SplitBy) -> Result<Split> {
     let train = 1.0 - shares.val - shares.test;
-    let sound = [shares.val, shares.test, train]
-        .iter()
-        .all(|s| (0.0..=1.0).contains(s));
-    if !sound || train <= 0.0 {
+    let all = [train, shares.val, shares.test];
+    if !all.iter().all(|s| (0.0..=1.0).contains(s)) || train <= 0.0 {
         return Err(bad_input!(
             "--val {} and --test {} must be shares of the cells, together below 1",
             shares.val,
             shares.test
         ));
     }
-    Ok(Split::by_subject(
-        dataset,
-        [train, shares.val, shares.test],
-        shares.seed,
-    ))
+    Ok(match by {
+        SplitBy::Subject => Split::by_subject(dataset, all, shares.seed),
+        SplitBy::Cell => Split::by_cell(dataset, all, shares.seed),
+    })
 }
 
-fn split_command(data: &Data, out: &Path, shares: &Shares, json: bool) -> Result<()> {
+fn split_command(data: &Data, out: &Path, shares: &Shares, by: SplitBy, json: bool) -> Result<()> {
     let dataset = open(data)?;
-    let split = deal(&dataset, shares)?;
+    let split = deal(&dataset, shares, by)?;
     let csv = split.to_csv(&dataset)?;
     checkpoint::write_whole(out, &csv)?;
     let count = |subset| {
@@ -176,91 +183,6 @@ fn split_command(data: &Data, out: &Path, shares: &Shares, json: bool) -> Result
     Ok(())
 }
 
-fn train_command(args: &TrainArgs) -> Result<()> {
-    let occupied = fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
-        return Err(bad_input!(
-            "{}: is not empty; give --out a new folder so that no run is lost",
-            args.out.display()
-        ));
-    }
-    if !(args.rate.is_finite() && args.rate > 0.0) {
-        return Err(bad_input!("--rate {} must be a positive number", args.rate));
-    }
-    let device = args.device.device()?;
-    let dataset = open(&args.data)?;
-    dataset.parasitized()?;
-    let split = match &args.split {
-        Some(path) => Split::read(path, &dataset)?,
-        None => deal(&dataset, &args.shares)?,
-    };
-    let csv = split.to_csv(&dataset)?;
-    train::seed(args.shares.seed, device);
-    let store = VarStore::new(device);
-    let classes = dataset.classes.len() as i64;
-    let net = DenseNet::new(&store.root(), args.arch, args.head, classes);
-    let parent = match &args.weights {
-        Some(path) => {
-            let bytes = fs::read(path)
-                .map_err(|e| bad_input!("{}: the weights cannot be read: {e}", path.display()))?;
-            checkpoint::load_weights(&store, path, false)?;
-            Some(hex::encode(Sha256::digest(&bytes)))
-        }
-        None => None,
-    };
-    let run = Run {
-        architecture: args.arch,
-        head: args.head,
-        classes: dataset.classes.clone(),
-        input: InputSpec {
-            size: args.size,
-            colour_order: "rgb".into(),
-            mean: MEAN,
-            std: STD,
-        },
-        data: fs::canonicalize(&args.data.data)?,
-        subject_pattern: args.data.subject_pattern.to_string(),
-        data_sha256: dataset.sha256()?,
-        split_sha256: split::sha256(&csv),
-        parent,
-        settings: settings(args),
-    };
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the run folder {}", args.out.display()))?;
-    let file = |name: &str| args.out.join(name);
-    checkpoint::write_whole(&file(checkpoint::RUN), &serde_json::to_vec_pretty(&run)?)?;
-    checkpoint::write_whole(&file(checkpoint::SPLIT), &csv)?;
-    train::train(&run, &dataset, &split, &store, &net, &args.out)?;
-    if split.indices(Subset::Test).is_empty() {
-        tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
-        return Ok(());
-    }
-    let metrics = evaluate::evaluate_run(&run, &args.out, &dataset, Subset::Test, device)?;
-    checkpoint::write_whole(
-        &file(checkpoint::TEST),
-        &serde_json::to_vec_pretty(&metrics)?,
-    )?;
-    print_metrics(&metrics, args.json)
-}
-
-fn settings(args: &TrainArgs) -> Settings {
-    Settings {
-        epochs: args.epochs,
-        batch: args.batch,
-        rate: args.rate,
-        weight_decay: args.weight_decay,
-        optimizer: args.optimizer,
-        schedule: args.schedule,
-        freeze: args.freeze,
-        patience: args.patience,
-        seed: args.shares.seed,
-        augment: match args.views {
-            Views::Strong => Augment::strong(),
-            Views::Mild => Augment::mild(),
-        },
-    }
-}
-
 fn evaluate_run(
     folder: &Path,
     data: Option<PathBuf>,
@@ -277,7 +199,7 @@ fn evaluate_run(
     let pattern = Regex::new(&run.subject_pattern)
         .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
     let dataset = Dataset::open(data.as_deref().unwrap_or(&run.data), &pattern)?;
-    evaluate::evaluate_run(&run, folder, &dataset, subset, device.device()?)
+    Ok(evaluate::evaluate_run(&run, folder, &dataset, subset, device.device()?)?.metrics)
 }
 
 fn evaluate_onnx(
@@ -296,7 +218,7 @@ fn evaluate_onnx(
     let model = evaluate::load_model(path)?;
     let dataset = Dataset::open(&data, pattern)?;
     let indices = match split {
-        Some(split) => Split::read(split, &dataset)?.indices(subset),
+        Some(split) => Split::read(split, &dataset, SplitBy::Cell)?.indices(subset),
         None => (0..dataset.samples.len()).collect(),
     };
     evaluate::evaluate_model(&model, &dataset, &indices)

@@ -46,7 +46,7 @@ pub struct Dataset {
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Source {
     Folder(PathBuf),
     Zip(PathBuf),
@@ -173,6 +173,16 @@ impl Dataset {
     fn relative_name(&self, sample: usize) -> String {
         let Sample { file, class, .. } = &self.samples[sample];
         format!("{}/{}", self.classes[*class], file_name(file))
+    }
+
+    /// The same data set with only some of its samples, in the order of `indices`.
+    pub fn only(&self, indices: &[usize]) -> Self {
+        Self {
+            classes: self.classes.clone(),
+            samples: indices.iter().map(|&i| self.samples[i].clone()).collect(),
+            ignored: self.ignored.clone(),
+            source: self.source.clone(),
+        }
     }
 
     /// Number of samples per class.

@@ -56,6 +56,22 @@ impl Wish {
     }
 }
 
+impl Wish {
+    /// Every device that may share work: all CUDA devices where none is named, else just the one.
+    ///
+    /// # Errors
+    /// As [`Wish::device`].
+    pub fn all(self) -> Result<Vec<Device>> {
+        let own = self.device()?;
+        Ok(match (self, own) {
+            (Self::Auto, Device::Cuda(_)) => (0..Cuda::device_count() as usize)
+                .map(Device::Cuda)
+                .collect(),
+            _ => vec![own],
+        })
+    }
+}
+
 /// Loads libtorch's CUDA half when it is installed. Must come before any use of tch: the linker
 /// drops the library because nothing refers to it by name, and without it CUDA is silently off.
 #[allow(unsafe_code)]

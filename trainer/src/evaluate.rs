@@ -15,9 +15,17 @@ use crate::checkpoint::{self, Run};
 use crate::dataset::Dataset;
 use crate::densenet::{DenseNet, channels_last};
 use crate::error::bad_input;
-use crate::loader::{Crops, normalise, to_unit};
+use crate::loader::{CROP_MEMORY, Crops, normalise, to_unit};
 use crate::metrics::{Judged, Metrics};
 use crate::split::{Split, Subset};
+
+/// What an evaluation found.
+pub struct Evaluation {
+    /// Every cell that could be judged.
+    pub cells: Vec<Judged>,
+    /// The figures.
+    pub metrics: Metrics,
+}
 
 /// Crops per forward pass.
 const BATCH: i64 = 64;
@@ -29,7 +37,8 @@ const BATCH: i64 = 64;
 pub fn logits_of_crops(net: &DenseNet, input: &InputSpec, crops: &Crops) -> Result<Tensor> {
     let answer = |start: i64| {
         let n = BATCH.min(crops.len() - start);
-        let pixels = to_unit(&crops.pixels.narrow(0, start, n));
+        let places: Vec<i64> = (start..start + n).collect();
+        let pixels = to_unit(&crops.pixels(&places));
         net.forward_t(&channels_last(&normalise(&pixels, input)), false)
     };
     let logits: Vec<_> = tch::no_grad(|| {
@@ -84,7 +93,7 @@ pub fn evaluate_run(
     dataset: &Dataset,
     subset: Subset,
     device: Device,
-) -> Result<Metrics> {
+) -> Result<Evaluation> {
     if run.classes != dataset.classes {
         return Err(bad_input!(
             "{}: was trained on the classes {:?}, but the data has {:?}",
@@ -93,7 +102,7 @@ pub fn evaluate_run(
             dataset.classes
         ));
     }
-    let split = Split::read(&folder.join(checkpoint::SPLIT), dataset)?;
+    let split = Split::read(&folder.join(checkpoint::SPLIT), dataset, run.split_by)?;
     let indices = split.indices(subset);
     if indices.is_empty() {
         return Err(bad_input!(
@@ -102,10 +111,13 @@ pub fn evaluate_run(
         ));
     }
     let (_store, net) = run.load(folder, device)?;
-    let crops = Crops::load(dataset, &indices, run.input.size, device)?;
+    let crops = Crops::load(dataset, &indices, run.input.size, device, CROP_MEMORY)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
     let judged = judge(&logits, 1.0, &crops, dataset, dataset.parasitized()?)?;
-    Ok(Metrics::of(&judged, crate::export::THRESHOLD))
+    Ok(Evaluation {
+        metrics: Metrics::of(&judged, crate::export::THRESHOLD),
+        cells: judged,
+    })
 }
 
 /// Evaluates an exported model through the board's own crop path and engine.

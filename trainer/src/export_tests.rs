@@ -15,11 +15,14 @@ use tch::{Device, Tensor};
 
 use crate::augment::Augment;
 use crate::checkpoint::{self, Run};
-use crate::densenet::{Architecture, DenseNet, Head};
+use crate::densenet::{Architecture, Arithmetic, DenseNet, Head};
 use crate::densenet_tests::made_up;
 use crate::export::{Naming, export};
 use crate::onnx_graph::{Precision, round_to_half};
-use crate::train::{Freeze, Optimizer, Schedule, Settings};
+use crate::optimizer::Rule;
+use crate::schedule::Schedule;
+use crate::split::SplitBy;
+use crate::train::{Freeze, Settings};
 
 /// A run folder as training leaves it, with made-up weights.
 fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
@@ -38,15 +41,22 @@ fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
         subject_pattern: ".*".into(),
         data_sha256: "00".into(),
         split_sha256: "00".into(),
+        split_by: SplitBy::Subject,
         parent: None,
         settings: Settings {
             epochs: 1,
             batch: 2,
             rate: 1e-3,
             weight_decay: 0.0,
-            optimizer: Optimizer::Adam,
+            backbone_factor: 1.0,
+            optimizer: Rule::Adam,
             schedule: Schedule::Constant,
+            clip: 0.0,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             freeze: Freeze::None,
+            cached_views: 0,
+            arithmetic: Arithmetic::F32,
             patience: 1,
             seed: 1,
             augment: Augment::mild(),

@@ -5,6 +5,7 @@ pub mod augment;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
+pub mod crossval;
 pub mod dataset;
 pub mod densenet;
 #[cfg(test)]
@@ -15,10 +16,17 @@ pub mod evaluate;
 pub mod export;
 #[cfg(test)]
 mod export_tests;
+pub mod frozen;
 pub mod inspect;
 pub mod loader;
+pub mod memory;
 pub mod metrics;
 pub mod onnx_graph;
+pub mod optimizer;
+pub mod predictions;
+pub mod recipe;
 pub mod schedule;
 pub mod split;
+pub mod tensorboard;
 pub mod train;
+pub mod train_command;

@@ -53,6 +53,17 @@ impl FromStr for Subset {
     }
 }
 
+/// What is dealt to the subsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitBy {
+    /// Whole subjects: nobody's cells are on both sides.
+    Subject,
+    /// Single cells, as the tutorial does: one person's cells are on both sides, and figures
+    /// flatter.
+    Cell,
+}
+
 /// How many deals are tried for one split.
 const DEALS: usize = 200;
 
@@ -67,7 +78,7 @@ struct Row {
 
 /// The subset of each sample of a data set, in its order.
 ///
-/// Invariant: all samples of one subject are in the same subset.
+/// Invariant: unless it was dealt by cell, all samples of one subject are in the same subset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     subsets: Vec<Subset>,
@@ -79,37 +90,71 @@ impl Split {
     /// The subjects are shuffled by `seed` and dealt one by one to the subset that most lacks
     /// their classes; of many such deals the one with the least distance from the shares is kept.
     pub fn by_subject(dataset: &Dataset, shares: [f64; 3], seed: u64) -> Self {
+        let (_, chosen) = best_deal(dataset, &shares, seed);
+        let samples = dataset.samples.iter();
+        Self {
+            subsets: samples
+                .map(|s| Subset::ALL[chosen[s.subject.as_str()]])
+                .collect(),
+        }
+    }
+
+    /// Deals single cells to the subsets, each class by its shares, in an order drawn by `seed`.
+    pub fn by_cell(dataset: &Dataset, shares: [f64; 3], seed: u64) -> Self {
+        let mut order: Vec<usize> = (0..dataset.samples.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let totals = dataset.class_counts();
-        let mut subjects: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for Sample { subject, class, .. } in &dataset.samples {
-            subjects
-                .entry(subject)
-                .or_insert_with(|| vec![0.0; totals.len()])[*class] += 1.0 / totals[*class] as f64;
+        let mut dealt = vec![0; totals.len()];
+        let mut subsets = vec![Subset::Train; order.len()];
+        for i in order {
+            let class = dataset.samples[i].class;
+            let place = (dealt[class] as f64 + 0.5) / totals[class] as f64;
+            dealt[class] += 1;
+            subsets[i] = if place < shares[0] {
+                Subset::Train
+            } else if place < shares[0] + shares[1] {
+                Subset::Val
+            } else {
+                Subset::Test
+            };
         }
-        let mut order: Vec<_> = subjects.into_iter().collect();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut best: Option<(f64, HashMap<&str, Subset>)> = None;
-        for _ in 0..DEALS {
-            order.shuffle(&mut rng);
-            let (distance, chosen) = deal(&order, shares);
-            if best.as_ref().is_none_or(|(least, _)| distance < *least) {
-                best = Some((distance, chosen));
-            }
+        Self { subsets }
+    }
+
+    /// Deals whole subjects to `folds` parts of nearly equal size and the same classes; the fold of
+    /// each sample, counted from 0. Works as [`Split::by_subject`].
+    ///
+    /// # Errors
+    /// There are fewer subjects than folds.
+    pub fn folds(dataset: &Dataset, folds: usize, seed: u64) -> Result<Vec<usize>> {
+        let (subjects, chosen) = best_deal(dataset, &vec![1.0 / folds as f64; folds], seed);
+        if subjects < folds {
+            return Err(bad_input!(
+                "{subjects} subjects cannot be dealt to {folds} folds; use fewer --folds"
+            ));
         }
-        let chosen = best.map(|(_, chosen)| chosen).unwrap_or_default();
-        let subsets = dataset
-            .samples
-            .iter()
-            .map(|s| chosen[s.subject.as_str()])
-            .collect();
+        let samples = dataset.samples.iter();
+        Ok(samples.map(|s| chosen[s.subject.as_str()]).collect())
+    }
+
+    /// The split of fold `fold`: its cells to test on, a share `val` of the other subjects' cells to
+    /// validate on, the rest to train on.
+    pub fn of_fold(dataset: &Dataset, folds: &[usize], fold: usize, val: f64, seed: u64) -> Self {
+        let rest: Vec<_> = (0..folds.len()).filter(|&i| folds[i] != fold).collect();
+        let inner = Self::by_subject(&dataset.only(&rest), [1.0 - val, val, 0.0], seed);
+        let mut subsets = vec![Subset::Test; folds.len()];
+        for (i, subset) in rest.into_iter().zip(inner.subsets) {
+            subsets[i] = subset;
+        }
         Self { subsets }
     }
 
     /// Reads a split CSV and matches it with the data set by file name.
     ///
     /// # Errors
-    /// Not readable, a file of the data set is missing in it, or one subject is in two subsets.
-    pub fn read(path: &Path, dataset: &Dataset) -> Result<Self> {
+    /// Not readable, a file of the data set is missing in it, or one subject is in two subsets
+    /// although `by` says that whole subjects were dealt.
+    pub fn read(path: &Path, dataset: &Dataset, by: SplitBy) -> Result<Self> {
         let mut reader = csv::Reader::from_path(path)
             .map_err(|e| bad_input!("{}: cannot read the split: {e}", path.display()))?;
         let mut subsets = HashMap::new();
@@ -127,7 +172,7 @@ impl Split {
                     path.display()
                 )
             })?;
-            if *of_subject.entry(subject).or_insert(subset) != subset {
+            if *of_subject.entry(subject).or_insert(subset) != subset && by == SplitBy::Subject {
                 return Err(bad_input!(
                     "{}: subject {subject} is in two subsets, so the figures would flatter; \
                      make a split with `smearscope-train split`",
@@ -164,33 +209,61 @@ impl Split {
     }
 }
 
-/// Deals subjects, each with its part of every class's cells, in the given order. Returns the sum
-/// over subsets and classes of the squared distance from the shares, in units of the share.
-fn deal<'a>(order: &[(&'a str, Vec<f64>)], shares: [f64; 3]) -> (f64, HashMap<&'a str, Subset>) {
+/// The number of subjects, and the part that each is dealt to: the best of many deals.
+fn best_deal<'a>(
+    dataset: &'a Dataset,
+    shares: &[f64],
+    seed: u64,
+) -> (usize, HashMap<&'a str, usize>) {
+    let totals = dataset.class_counts();
+    let mut subjects: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for Sample { subject, class, .. } in &dataset.samples {
+        subjects
+            .entry(subject)
+            .or_insert_with(|| vec![0.0; totals.len()])[*class] += 1.0 / totals[*class] as f64;
+    }
+    let mut order: Vec<_> = subjects.into_iter().collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut best: Option<(f64, HashMap<&str, usize>)> = None;
+    for _ in 0..DEALS {
+        order.shuffle(&mut rng);
+        let (distance, chosen) = deal(&order, shares);
+        if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+            best = Some((distance, chosen));
+        }
+    }
+    let chosen = best.map(|(_, chosen)| chosen).unwrap_or_default();
+    (order.len(), chosen)
+}
+
+/// Deals subjects, each with its part of every class's cells, in the given order, one part for each
+/// share. Returns the sum over parts and classes of the squared distance from the shares, in units
+/// of the share.
+fn deal<'a>(order: &[(&'a str, Vec<f64>)], shares: &[f64]) -> (f64, HashMap<&'a str, usize>) {
     let classes = order.first().map_or(0, |(_, parts)| parts.len());
-    let mut lack = shares.map(|share| vec![share; classes]);
+    let mut lack: Vec<_> = shares.iter().map(|&share| vec![share; classes]).collect();
     let mut chosen = HashMap::new();
     for (subject, parts) in order {
-        let gain = |subset: usize| -> f64 {
-            let squares = lack[subset].iter().zip(parts).map(|(lack, part)| {
-                let rest = lack - part;
-                (lack * lack - rest * rest) / shares[subset]
+        let gain = |part: usize| -> f64 {
+            let squares = lack[part].iter().zip(parts).map(|(lack, cells)| {
+                let rest = lack - cells;
+                (lack * lack - rest * rest) / shares[part]
             });
             squares.sum()
         };
-        let best = (0..3)
+        let best = (0..shares.len())
             .filter(|&s| shares[s] > 0.0)
             .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
             .unwrap_or(0);
         for (lack, part) in lack[best].iter_mut().zip(parts) {
             *lack -= part;
         }
-        chosen.insert(*subject, Subset::ALL[best]);
+        chosen.insert(*subject, best);
     }
     let distance = lack
         .iter()
         .zip(shares)
-        .filter(|(_, share)| *share > 0.0)
+        .filter(|(_, share)| **share > 0.0)
         .flat_map(|(lack, share)| lack.iter().map(move |l| l * l / share))
         .sum();
     (distance, chosen)
@@ -261,6 +334,53 @@ mod tests {
     }
 
     #[test]
+    fn folds_hold_each_subject_once_and_are_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dataset(dir.path());
+        let folds = Split::folds(&data, 5, 1).unwrap();
+        let mut of_subject: HashMap<&str, HashSet<usize>> = HashMap::new();
+        for (sample, &fold) in data.samples.iter().zip(&folds) {
+            of_subject.entry(&sample.subject).or_default().insert(fold);
+        }
+        assert!(of_subject.values().all(|folds| folds.len() == 1));
+        for fold in 0..5 {
+            let share = folds.iter().filter(|&&f| f == fold).count() as f64 / folds.len() as f64;
+            assert!((share - 0.2).abs() < 0.03, "fold {fold}: {share}");
+            let split = Split::of_fold(&data, &folds, fold, 0.1, 1);
+            let test = split.indices(Subset::Test);
+            assert!(test.iter().all(|&i| folds[i] == fold));
+            assert_eq!(test.len(), folds.iter().filter(|&&f| f == fold).count());
+            let side = |subset| -> HashSet<&str> {
+                let of = split.indices(subset).into_iter();
+                of.map(|i| data.samples[i].subject.as_str()).collect()
+            };
+            assert!(side(Subset::Train).is_disjoint(&side(Subset::Val)));
+            assert!(!side(Subset::Val).is_empty());
+        }
+        let error = Split::folds(&data, 41, 1).unwrap_err().to_string();
+        assert!(error.contains("40 subjects"), "{error}");
+    }
+
+    #[test]
+    fn dealt_by_cell_every_class_has_its_shares_and_subjects_leak() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dataset(dir.path());
+        let split = Split::by_cell(&data, [0.8, 0.1, 0.1], 1);
+        for (class, total) in data.class_counts().into_iter().enumerate() {
+            let test = split.indices(Subset::Test).into_iter();
+            let n = test.filter(|&i| data.samples[i].class == class).count();
+            assert!(
+                (n as f64 - total as f64 / 10.0).abs() <= 1.0,
+                "{n} of {total}"
+            );
+        }
+        let path = dir.path().join("split.csv");
+        fs::write(&path, split.to_csv(&data).unwrap()).unwrap();
+        assert!(Split::read(&path, &data, SplitBy::Subject).is_err());
+        assert_eq!(Split::read(&path, &data, SplitBy::Cell).unwrap(), split);
+    }
+
+    #[test]
     fn a_csv_reads_back_and_a_leaking_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let data = dataset(&dir.path().join("data"));
@@ -268,7 +388,7 @@ mod tests {
         let csv = split.to_csv(&data).unwrap();
         let path = dir.path().join("split.csv");
         fs::write(&path, &csv).unwrap();
-        assert_eq!(Split::read(&path, &data).unwrap(), split);
+        assert_eq!(Split::read(&path, &data, SplitBy::Subject).unwrap(), split);
 
         let text = String::from_utf8(csv).unwrap();
         let first = text.lines().nth(1).unwrap();
@@ -280,21 +400,21 @@ mod tests {
         let (head, _) = first.rsplit_once(',').unwrap();
         fs::write(&path, text.replacen(first, &format!("{head},{other}"), 1)).unwrap();
         assert!(
-            Split::read(&path, &data)
+            Split::read(&path, &data, SplitBy::Subject)
                 .unwrap_err()
                 .to_string()
                 .contains("two subsets")
         );
         fs::write(&path, text.replacen(&format!("{first}\n"), "", 1)).unwrap();
         assert!(
-            Split::read(&path, &data)
+            Split::read(&path, &data, SplitBy::Subject)
                 .unwrap_err()
                 .to_string()
                 .contains("no line for")
         );
         fs::write(&path, "file\nx\n").unwrap();
         assert!(
-            Split::read(&path, &data)
+            Split::read(&path, &data, SplitBy::Subject)
                 .unwrap_err()
                 .to_string()
                 .contains("not a split CSV")

@@ -3,45 +3,30 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use tch::nn::{self, ModuleT, OptimizerConfig, VarStore};
-use tch::{Device, Kind, Tensor};
+use smearscope_common::model_card::InputSpec;
+use tch::nn::VarStore;
+use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::augment::Augment;
-use crate::checkpoint::{self, Run};
+use crate::checkpoint::{self, Progress, Run};
 use crate::dataset::Dataset;
-use crate::densenet::{DenseNet, channels_last, nll};
+use crate::densenet::{Arithmetic, DenseNet, channels_last};
 use crate::error::bad_input;
 use crate::evaluate::{judge, logits_of_crops};
+use crate::frozen::{self, Features};
 use crate::loader::{Crops, normalise, to_unit};
+use crate::memory;
 use crate::metrics;
-use crate::schedule::OneCycle;
+use crate::optimizer::{Optimizer, Rule};
+use crate::schedule::Schedule;
 use crate::split::{Split, Subset};
-
-/// Which optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// Adam, as the tutorial.
-    Adam,
-    /// Adam with decoupled weight decay.
-    AdamW,
-}
-
-/// How the rate moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// Up and down once; see [`OneCycle`].
-    OneCycle,
-    /// The same rate throughout.
-    Constant,
-}
+use crate::tensorboard::Events;
 
 /// What learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -49,12 +34,13 @@ pub enum Schedule {
 pub enum Freeze {
     /// Everything learns.
     None,
-    /// Only the head learns; the backbone's weights and statistics stay.
+    /// Only the head learns; the backbone's weights and statistics stay, and what it says of each
+    /// crop is computed once.
     Backbone,
 }
 
 /// How a run is trained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Passes over the training subset, at most.
     pub epochs: u64,
@@ -62,14 +48,26 @@ pub struct Settings {
     pub batch: i64,
     /// Highest learning rate.
     pub rate: f64,
+    /// The backbone's rate is this part of it.
+    pub backbone_factor: f64,
     /// Weight decay.
     pub weight_decay: f64,
     /// The optimizer.
-    pub optimizer: Optimizer,
+    pub optimizer: Rule,
     /// How the rate moves.
     pub schedule: Schedule,
+    /// Longest gradient; 0 for any length.
+    pub clip: f64,
+    /// Part of the truth that is spread over all classes, 0 to 1.
+    pub label_smoothing: f64,
+    /// How much a crop of each class counts; empty when all count alike.
+    pub class_weights: Vec<f64>,
     /// What learns.
     pub freeze: Freeze,
+    /// How many random views of each crop a frozen backbone is shown; 0 for the crop as it is.
+    pub cached_views: u64,
+    /// In which numbers convolutions are computed.
+    pub arithmetic: Arithmetic,
     /// Stop after this many epochs without a lower validation loss.
     pub patience: u64,
     /// Seeds the weights, the order and the views.
@@ -79,88 +77,117 @@ pub struct Settings {
 }
 
 /// One line of `metrics.csv`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: u64,
     /// Mean loss over the training batches as they were seen, augmented.
     pub train_loss: f64,
-    /// Loss on the validation subset.
+    /// Mean negative log-likelihood of the validation subset.
     pub val_loss: f64,
     /// Accuracy on the validation subset at 0.5.
     pub val_accuracy: f64,
-    /// AUC on the validation subset.
-    pub val_auc: f64,
+    /// AUC on the validation subset; none with one class only.
+    pub val_auc: Option<f64>,
+    /// Learning rate of its last step.
+    pub rate: f64,
+    /// Training crops per second, validation left out.
+    pub images_per_s: f64,
     /// Seconds for the epoch, validation included.
     pub seconds: f64,
     /// Whether its weights became the best so far.
     pub best: bool,
 }
 
-/// Trains `run` on `dataset` and leaves a complete run folder in `out`.
+/// Where and with how much a run is computed; no part of its result.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Where the weights are.
+    pub device: Device,
+    /// Every device that may help to compute frozen features; holds at least `device`.
+    pub helpers: Vec<Device>,
+    /// Bytes of decoded crops that may live on the device.
+    pub crop_memory: u64,
+}
+
+/// What the network learns from.
+enum Material {
+    /// Pixels, of which every batch is a new random view.
+    Crops(Crops),
+    /// What a frozen backbone says of them.
+    Features(Features),
+}
+
+impl Material {
+    fn len(&self) -> i64 {
+        match self {
+            Self::Crops(crops) => crops.len(),
+            Self::Features(features) => features.crops.len(),
+        }
+    }
+}
+
+/// Trains `run` on `dataset` until it is done and leaves a complete run folder in `out`. With
+/// `resume`, goes on after the last epoch that was done.
 ///
 /// # Errors
-/// A subset is empty, the loss becomes NaN, or the folder can't be written.
+/// A subset is empty, the loss becomes NaN, memory runs out, or the folder can't be written.
 pub fn train(
     run: &Run,
     dataset: &Dataset,
     split: &Split,
     store: &VarStore,
-    net: &DenseNet,
+    net: &mut DenseNet,
     out: &Path,
-) -> Result<Vec<Epoch>> {
+    machine: &Machine,
+    resume: bool,
+) -> Result<()> {
     let settings = &run.settings;
-    let device = store.device();
-    let load = |subset: Subset| {
-        let indices = split.indices(subset);
-        if indices.is_empty() {
-            return Err(bad_input!("the split has no sample for {subset}"));
-        }
-        Crops::load(dataset, &indices, run.input.size, device)
+    let mut optimizer = optimizer(settings, store);
+    let last = out.join(checkpoint::LAST);
+    let mut progress = if resume {
+        checkpoint::load_state(&last, store, &mut optimizer)?
+    } else {
+        let progress = Progress::default();
+        checkpoint::save_state(&last, store, &optimizer, &progress)?;
+        checkpoint::write_whole(&out.join(checkpoint::RUN), &serde_json::to_vec_pretty(run)?)?;
+        progress
     };
-    let (training, validation) = (load(Subset::Train)?, load(Subset::Val)?);
+    if is_over(&progress, settings) {
+        return Ok(());
+    }
+    net.set_arithmetic(settings.arithmetic);
+    let (training, validation) = material(run, dataset, split, store, net, machine)?;
     let positive = dataset.parasitized()?;
     tracing::info!(
-        "{} crops to train on, {} to validate, on {device:?}",
+        "{} crops to train on, {} to validate, on {:?} in {:?}",
         training.len(),
-        validation.len()
+        validation.len(),
+        machine.device,
+        settings.arithmetic
+    );
+    ensure!(
+        training.len() > 1,
+        bad_input!("one crop is not enough to train on")
     );
 
-    let steps = (training.len() + settings.batch - 1) / settings.batch;
-    let cycle = OneCycle {
-        peak: settings.rate,
-        steps: steps as u64 * settings.epochs,
-    };
-    let mut optimizer = optimizer(settings, store)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-    let mut log = MetricsLog::create(out)?;
-    let mut epochs: Vec<Epoch> = Vec::new();
-    let (mut lowest, mut since_best) = (f64::INFINITY, 0);
-    for epoch in 1..=settings.epochs {
+    let mut events = Events::open(out)?;
+    while !is_over(&progress, settings) {
+        let epoch = progress.epochs.len() as u64 + 1;
         let start = Instant::now();
-        let bar = progress(epoch, settings.epochs, training.len() as u64);
-        let mut order: Vec<i64> = (0..training.len()).collect();
-        order.shuffle(&mut rng);
-        let mut total = Tensor::zeros([], (Kind::Double, device));
-        for (step, batch) in order.chunks(settings.batch as usize).enumerate() {
-            if settings.schedule == Schedule::OneCycle {
-                optimizer.set_lr(cycle.rate((epoch - 1) * steps as u64 + step as u64));
+        let (train_loss, rate) = memory::guarded(settings.batch, || {
+            one_epoch(run, epoch, net, &mut optimizer, &training)
+        })??;
+        let trained = start.elapsed().as_secs_f64();
+        let (crops, logits) = match &validation {
+            Material::Crops(crops) => (crops, logits_of_crops(net, &run.input, crops)?),
+            Material::Features(features) => {
+                let logits = tch::no_grad(|| net.head(&features.of_view(0), false));
+                let logits = logits.to_device(Device::Cpu).to_kind(Kind::Double);
+                (&features.crops, logits)
             }
-            let index = Tensor::from_slice(batch).to_device(device);
-            let views = tch::no_grad(|| {
-                let crops = to_unit(&training.pixels.index_select(0, &index));
-                channels_last(&normalise(&settings.augment.apply(&crops), &run.input))
-            });
-            let labels = training.labels.index_select(0, &index);
-            let loss = nll(&forward(net, &views, settings.freeze), &labels);
-            optimizer.backward_step(&loss);
-            total += loss.detach() * batch.len() as f64;
-            bar.inc(batch.len() as u64);
-        }
-        bar.finish_and_clear();
-        let train_loss = f64::try_from(total)? / training.len() as f64;
-        let logits = logits_of_crops(net, &run.input, &validation)?;
-        let judged = judge(&logits, 1.0, &validation, dataset, positive)?;
+        };
+        let judged = judge(&logits, 1.0, crops, dataset, positive)?;
         let val_loss = metrics::loss(&judged);
         if !train_loss.is_finite() || !val_loss.is_finite() {
             return Err(bad_input!(
@@ -170,12 +197,12 @@ pub fn train(
                 out.display()
             ));
         }
-        let best = val_loss < lowest;
+        let best = progress.lowest.is_none_or(|lowest| val_loss < lowest);
         if best {
             checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
-            (lowest, since_best) = (val_loss, 0);
+            (progress.lowest, progress.since_best) = (Some(val_loss), 0);
         } else {
-            since_best += 1;
+            progress.since_best += 1;
         }
         let right = judged.iter().filter(|j| j.truth == (j.p >= 0.5)).count();
         let line = Epoch {
@@ -183,59 +210,170 @@ pub fn train(
             train_loss,
             val_loss,
             val_accuracy: right as f64 / judged.len() as f64,
-            val_auc: metrics::auc(&judged).unwrap_or(f64::NAN),
+            val_auc: metrics::auc(&judged),
+            rate,
+            images_per_s: training.len() as f64 / trained,
             seconds: start.elapsed().as_secs_f64(),
             best,
         };
+        say(&line, settings.epochs);
+        events.write(&line)?;
+        progress.epochs.push(line);
+        checkpoint::write_whole(&out.join(checkpoint::METRICS), &csv(&progress.epochs)?)?;
+        // Last: what this says is done, is.
+        checkpoint::save_state(&last, store, &optimizer, &progress)?;
+    }
+    if progress.epochs.len() < settings.epochs as usize {
         tracing::info!(
-            "epoch {epoch}/{}: train loss {:.4}, validation loss {:.4}, accuracy {:.4}, AUC {:.4}, \
-             {:.0} s{}",
-            settings.epochs,
-            line.train_loss,
-            line.val_loss,
-            line.val_accuracy,
-            line.val_auc,
-            line.seconds,
-            if best { ", best so far" } else { "" }
+            "stopped: no better validation loss for {} epochs",
+            progress.since_best
         );
-        log.write(&line)?;
-        epochs.push(line);
-        if since_best >= settings.patience {
-            tracing::info!("stopped: no better validation loss for {since_best} epochs");
-            break;
-        }
     }
-    Ok(epochs)
+    Ok(())
 }
 
-/// With a frozen backbone its statistics must not move either, so it runs as in evaluation.
-fn forward(net: &DenseNet, views: &Tensor, freeze: Freeze) -> Tensor {
-    match freeze {
-        Freeze::None => net.forward_t(views, true),
+fn is_over(progress: &Progress, settings: &Settings) -> bool {
+    progress.epochs.len() as u64 >= settings.epochs || progress.since_best >= settings.patience
+}
+
+fn optimizer(settings: &Settings, store: &VarStore) -> Optimizer {
+    let mut variables: Vec<_> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    let (mut head, mut backbone) = (Vec::new(), Vec::new());
+    for (name, variable) in variables {
+        if name.starts_with("classifier") {
+            head.push(variable);
+        } else if settings.freeze == Freeze::Backbone {
+            let _ = variable.set_requires_grad(false);
+        } else if variable.requires_grad() {
+            backbone.push(variable);
+        }
+    }
+    let groups = [(head, 1.0), (backbone, settings.backbone_factor)];
+    Optimizer::new(
+        settings.optimizer,
+        settings.weight_decay,
+        settings.clip,
+        groups,
+    )
+}
+
+fn material(
+    run: &Run,
+    dataset: &Dataset,
+    split: &Split,
+    store: &VarStore,
+    net: &DenseNet,
+    machine: &Machine,
+) -> Result<(Material, Material)> {
+    let load = |subset: Subset| {
+        let indices = split.indices(subset);
+        if indices.is_empty() {
+            return Err(bad_input!(
+                "the split has no sample for {subset}; with so few subjects give larger shares by \
+                 --val and --test, or a split of your own"
+            ));
+        }
+        Crops::load(
+            dataset,
+            &indices,
+            run.input.size,
+            machine.device,
+            machine.crop_memory,
+        )
+    };
+    let (training, validation) = (load(Subset::Train)?, load(Subset::Val)?);
+    Ok(match run.settings.freeze {
+        Freeze::None => (Material::Crops(training), Material::Crops(validation)),
         Freeze::Backbone => {
-            let features = tch::no_grad(|| net.features(views, false));
-            net.head(&features, true)
+            // The same views after a resume.
+            tch::manual_seed(run.settings.seed as i64);
+            let views = run.settings.cached_views;
+            let of = |crops, views| -> Result<Material> {
+                let features = frozen::features(run, store, net, crops, views, &machine.helpers)?;
+                Ok(Material::Features(features))
+            };
+            (of(training, views)?, of(validation, 0)?)
         }
-    }
-}
-
-fn optimizer(settings: &Settings, store: &VarStore) -> Result<nn::Optimizer> {
-    if settings.freeze == Freeze::Backbone {
-        for (name, variable) in store.variables() {
-            if !name.starts_with("classifier") {
-                let _ = variable.set_requires_grad(false);
-            }
-        }
-    }
-    let decay = settings.weight_decay;
-    Ok(match settings.optimizer {
-        Optimizer::Adam => nn::adam(0.9, 0.999, decay).build(store, settings.rate)?,
-        Optimizer::AdamW => nn::adamw(0.9, 0.999, decay).build(store, settings.rate)?,
     })
 }
 
+/// One pass over the training material: the mean loss and the rate of the last step.
+///
+/// Order, views and dropout are drawn anew from seed and epoch, so that a run that is resumed sees
+/// what it would have seen.
+fn one_epoch(
+    run: &Run,
+    epoch: u64,
+    net: &DenseNet,
+    optimizer: &mut Optimizer,
+    training: &Material,
+) -> Result<(f64, f64)> {
+    let settings = &run.settings;
+    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+    rng.set_stream(epoch);
+    let mut order: Vec<i64> = (0..training.len()).collect();
+    order.shuffle(&mut rng);
+    // A last batch of one has no variance to normalise by: that crop has its turn another time.
+    if order.len() as i64 % settings.batch == 1 {
+        order.pop();
+    }
+    tch::manual_seed(rand::Rng::random::<i64>(&mut rng));
+    let weights = (!settings.class_weights.is_empty())
+        .then(|| Tensor::from_slice(&settings.class_weights).to_kind(Kind::Float));
+    let batches = order.chunks(settings.batch as usize);
+    let (before, all) = (
+        (epoch - 1) * batches.len() as u64,
+        settings.epochs * batches.len() as u64,
+    );
+    let bar = progress_bar(epoch, settings.epochs, order.len() as u64);
+    let mut total: Option<Tensor> = None;
+    let mut rate = 0.0;
+    for (step, batch) in (before..).zip(batches) {
+        let (logits, labels) = match training {
+            Material::Crops(crops) => {
+                let views =
+                    tch::no_grad(|| views(&crops.pixels(batch), &settings.augment, &run.input));
+                (
+                    net.head(&net.features(&views, true), true),
+                    crops.labels_of(batch),
+                )
+            }
+            Material::Features(features) => {
+                let labels = features.crops.labels_of(batch);
+                (net.head(&features.of(epoch, batch), true), labels)
+            }
+        };
+        let weights = weights.as_ref().map(|w| w.to_device(labels.device()));
+        let loss = logits.cross_entropy_loss(
+            &labels,
+            weights,
+            Reduction::Mean,
+            -100,
+            settings.label_smoothing,
+        );
+        rate = settings.schedule.rate(settings.rate, step, all);
+        optimizer.step(&loss, rate);
+        // Summed on the device: asking for each number would make the processor wait for it.
+        let sum = loss.detach().to_kind(Kind::Double) * batch.len() as f64;
+        total = Some(match total {
+            Some(total) => total + sum,
+            None => sum,
+        });
+        bar.inc(batch.len() as u64);
+    }
+    bar.finish_and_clear();
+    let total = total.map_or(Ok(f64::NAN), |t| f64::try_from(t))?;
+    Ok((total / order.len() as f64, rate))
+}
+
+/// u8 pixels → random views, normalised, laid out as convolutions like it.
+pub fn views(pixels: &Tensor, augment: &Augment, input: &InputSpec) -> Tensor {
+    channels_last(&normalise(&augment.apply(&to_unit(pixels)), input))
+}
+
 /// A bar on a terminal; nothing elsewhere.
-fn progress(epoch: u64, epochs: u64, crops: u64) -> ProgressBar {
+fn progress_bar(epoch: u64, epochs: u64, crops: u64) -> ProgressBar {
     let bar = ProgressBar::new(crops);
     let template = "{prefix} {wide_bar} {pos}/{len} cells, {per_sec}, {eta} left";
     // The template is a constant and valid; a wrong one only costs looks.
@@ -246,22 +384,27 @@ fn progress(epoch: u64, epochs: u64, crops: u64) -> ProgressBar {
     bar
 }
 
-/// `metrics.csv`, flushed after each line so that a killed run keeps what it had.
-struct MetricsLog(csv::Writer<std::fs::File>);
+fn say(line: &Epoch, epochs: u64) {
+    tracing::info!(
+        "epoch {}/{epochs}: train loss {:.4}, validation loss {:.4}, accuracy {:.4}, AUC {}, \
+         {:.0} s, {:.0} images/s{}",
+        line.epoch,
+        line.train_loss,
+        line.val_loss,
+        line.val_accuracy,
+        line.val_auc.map_or("-".into(), |auc| format!("{auc:.4}")),
+        line.seconds,
+        line.images_per_s,
+        if line.best { ", best so far" } else { "" }
+    );
+}
 
-impl MetricsLog {
-    fn create(out: &Path) -> Result<Self> {
-        let path = out.join(checkpoint::METRICS);
-        let writer = csv::Writer::from_path(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self(writer))
+fn csv(epochs: &[Epoch]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for epoch in epochs {
+        writer.serialize(epoch)?;
     }
-
-    fn write(&mut self, epoch: &Epoch) -> Result<()> {
-        self.0.serialize(epoch)?;
-        self.0.flush()?;
-        Ok(())
-    }
+    Ok(writer.into_inner()?)
 }
 
 /// Makes torch's own random numbers repeatable and tells which device it is.
