@@ -223,7 +223,8 @@ mod tests {
             f64::try_from(views.min()).unwrap() > 0.0,
             "nothing from outside"
         );
-        let red = views.select(1, 0);
+        // Without the rim, which is mixed with what is outside the picture where it touches it.
+        let red = views.select(1, 0).slice(1, 1, 63, 1).slice(2, 1, 63, 1);
         let spread = red.amax([1, 2], false) - red.amin([1, 2], false);
         // Half the side, so half the range of colours.
         assert!(f64::try_from((spread - 0.45).abs().max()).unwrap() < 0.03);

@@ -123,19 +123,48 @@ pub fn save_weights(store: &VarStore, path: &Path) -> Result<()> {
 }
 
 /// How far a run is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// The lowest validation loss so far.
-    pub lowest: Option<f64>,
-    /// Epochs since then.
-    pub since_best: u64,
     /// The epochs that are done.
     pub epochs: Vec<Epoch>,
 }
 
-/// Name of the tensor whose bytes are the [`Progress`] as JSON: so that one file is all there is
-/// to a checkpoint, and it is there whole or not at all.
-const PROGRESS: &str = "progress.json";
+impl Progress {
+    /// The lowest validation loss so far.
+    pub fn lowest(&self) -> Option<f64> {
+        let losses = self.epochs.iter().map(|e| e.val_loss);
+        losses.min_by(f64::total_cmp)
+    }
+
+    /// Epochs since the best one.
+    pub fn since_best(&self) -> u64 {
+        let worse = self.epochs.iter().rev().take_while(|e| !e.best);
+        worse.count() as u64
+    }
+
+    /// `metrics.csv`. Every digit is kept, so that a run that is resumed compares with what was.
+    ///
+    /// # Errors
+    /// Never in practice: it is written to memory.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for epoch in &self.epochs {
+            writer.serialize(epoch)?;
+        }
+        Ok(writer.into_inner()?)
+    }
+
+    /// Reads what [`Progress::to_csv`] wrote.
+    ///
+    /// # Errors
+    /// It was written by another version.
+    pub fn from_csv(csv: &[u8]) -> Result<Self> {
+        let epochs = csv::Reader::from_reader(csv)
+            .deserialize()
+            .collect::<Result<_, _>>()?;
+        Ok(Self { epochs })
+    }
+}
 
 /// Names of variables in a checkpoint begin with this, to tell them from the optimizer's.
 const MODEL: &str = "model.";
@@ -150,9 +179,9 @@ pub fn save_state(
     optimizer: &Optimizer,
     progress: &Progress,
 ) -> Result<()> {
-    let json = serde_json::to_vec(progress)?;
     let mut tensors = optimizer.state();
-    tensors.push((PROGRESS.to_owned(), Tensor::from_slice(&json)));
+    // In the same file: it is all there is to a checkpoint, and is there whole or not at all.
+    tensors.push((METRICS.to_owned(), Tensor::from_slice(&progress.to_csv()?)));
     tensors.extend(
         store
             .variables()
@@ -189,8 +218,7 @@ pub fn load_state(path: &Path, store: &VarStore, optimizer: &mut Optimizer) -> R
         optimizer.restore(find)
     })
     .with_context(|| path.display().to_string())?;
-    let json = Vec::<u8>::try_from(find(PROGRESS)?)?;
-    serde_json::from_slice(&json)
+    Progress::from_csv(&Vec::<u8>::try_from(find(METRICS)?)?)
         .map_err(|e| bad_input!("{}: not of this version: {e}", path.display()))
 }
 

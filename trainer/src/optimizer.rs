@@ -212,7 +212,7 @@ mod tests {
     use tch::nn::{self, OptimizerConfig};
 
     /// Two variables and a loss that pulls them to known places.
-    fn problem(root: &nn::Path<'_>) -> (Vec<Tensor>, impl Fn(&[Tensor]) -> Tensor) {
+    fn problem(root: &nn::Path<'_>) -> (Vec<Tensor>, impl Fn(&[Tensor]) -> Tensor + use<>) {
         let a = root.var("a", &[2, 3], nn::Init::Const(1.0));
         let b = root.var("b", &[4], nn::Init::Const(-2.0));
         let loss = |v: &[Tensor]| {

@@ -133,7 +133,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(PREDICTIONS);
         assert!(read(&path).unwrap_err().to_string().contains(PREDICTIONS));
-        let mut said = |text: &str| {
+        let said = |text: &str| {
             fs::write(&path, text).unwrap();
             read(&path).unwrap_err().to_string()
         };

@@ -197,12 +197,9 @@ pub fn train(
                 out.display()
             ));
         }
-        let best = progress.lowest.is_none_or(|lowest| val_loss < lowest);
+        let best = progress.lowest().is_none_or(|lowest| val_loss < lowest);
         if best {
             checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
-            (progress.lowest, progress.since_best) = (Some(val_loss), 0);
-        } else {
-            progress.since_best += 1;
         }
         let right = judged.iter().filter(|j| j.truth == (j.p >= 0.5)).count();
         let line = Epoch {
@@ -219,21 +216,21 @@ pub fn train(
         say(&line, settings.epochs);
         events.write(&line)?;
         progress.epochs.push(line);
-        checkpoint::write_whole(&out.join(checkpoint::METRICS), &csv(&progress.epochs)?)?;
+        checkpoint::write_whole(&out.join(checkpoint::METRICS), &progress.to_csv()?)?;
         // Last: what this says is done, is.
         checkpoint::save_state(&last, store, &optimizer, &progress)?;
     }
     if progress.epochs.len() < settings.epochs as usize {
         tracing::info!(
             "stopped: no better validation loss for {} epochs",
-            progress.since_best
+            progress.since_best()
         );
     }
     Ok(())
 }
 
 fn is_over(progress: &Progress, settings: &Settings) -> bool {
-    progress.epochs.len() as u64 >= settings.epochs || progress.since_best >= settings.patience
+    progress.epochs.len() as u64 >= settings.epochs || progress.since_best() >= settings.patience
 }
 
 fn optimizer(settings: &Settings, store: &VarStore) -> Optimizer {
@@ -397,14 +394,6 @@ fn say(line: &Epoch, epochs: u64) {
         line.images_per_s,
         if line.best { ", best so far" } else { "" }
     );
-}
-
-fn csv(epochs: &[Epoch]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for epoch in epochs {
-        writer.serialize(epoch)?;
-    }
-    Ok(writer.into_inner()?)
 }
 
 /// Makes torch's own random numbers repeatable and tells which device it is.
