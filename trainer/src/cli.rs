@@ -173,7 +173,8 @@ pub struct TrainArgs {
     /// What turns features into logits.
     #[arg(long, value_enum, default_value = "linear")]
     pub head: Head,
-    /// Start from these .safetensors weights; the head starts fresh.
+    /// Start from these weights: .safetensors, torchvision's .pth, or our own .onnx; the head starts
+    /// fresh.
     #[arg(long)]
     pub weights: Option<PathBuf>,
     /// What does not learn.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use regex::Regex;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use smearscope_common::message::Label;
 use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
@@ -22,7 +21,7 @@ use crate::export::{self, Naming};
 use crate::metrics::Metrics;
 use crate::split::{self, Split, Subset};
 use crate::train::{self, Settings};
-use crate::{evaluate, inspect};
+use crate::{evaluate, inspect, weights};
 
 /// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -201,10 +200,9 @@ fn train_command(args: &TrainArgs) -> Result<()> {
     let net = DenseNet::new(&store.root(), args.arch, args.head, classes);
     let parent = match &args.weights {
         Some(path) => {
-            let bytes = fs::read(path)
-                .map_err(|e| bad_input!("{}: the weights cannot be read: {e}", path.display()))?;
-            checkpoint::load_weights(&store, path, false)?;
-            Some(hex::encode(Sha256::digest(&bytes)))
+            let weights = weights::read(path)?;
+            weights.load_into(&store, false)?;
+            Some(weights.sha256)
         }
         None => None,
     };

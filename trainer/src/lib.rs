@@ -22,3 +22,4 @@ pub mod onnx_graph;
 pub mod schedule;
 pub mod split;
 pub mod train;
+pub mod weights;
