@@ -21,7 +21,7 @@ use crate::export::{self, Naming};
 use crate::metrics::Metrics;
 use crate::split::{self, Split, Subset};
 use crate::train::{self, Settings};
-use crate::{evaluate, inspect, weights};
+use crate::{evaluate, fetch, inspect, weights};
 
 /// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -33,6 +33,7 @@ const STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// In one sentence: what, where, what to do.
 pub fn run(command: Command) -> Result<()> {
     match command {
+        Command::Fetch(what) => fetch::run(&what),
         Command::Inspect { data, json } => {
             let report = inspect::inspect(&open(&data)?)?;
             if json {

@@ -10,11 +10,15 @@ pub mod densenet;
 #[cfg(test)]
 mod densenet_tests;
 pub mod device;
+pub mod download;
+#[cfg(test)]
+mod download_tests;
 pub mod error;
 pub mod evaluate;
 pub mod export;
 #[cfg(test)]
 mod export_tests;
+pub mod fetch;
 pub mod inspect;
 pub mod loader;
 pub mod metrics;
