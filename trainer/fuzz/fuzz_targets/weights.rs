@@ -4,6 +4,7 @@
 //! the environment of `make -s env`; the seeds are what torch itself wrote:
 //!
 //! ```sh
+//! mkdir -p fuzz/corpus/weights
 //! LD_LIBRARY_PATH=$LIBTORCH/lib cargo +nightly fuzz run weights \
 //!     fuzz/corpus/weights fixtures/weights -- -rss_limit_mb=1024
 //! ```

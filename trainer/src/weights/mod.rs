@@ -6,6 +6,7 @@
 //! [`Weights::load_into`] puts them into a network.
 
 mod load;
+mod machine;
 mod names;
 mod numbers;
 mod onnx;
