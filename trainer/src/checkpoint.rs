@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
@@ -22,6 +21,7 @@ use crate::error::bad_input;
 use crate::optimizer::Optimizer;
 use crate::split::SplitBy;
 use crate::train::{Epoch, Settings};
+use crate::weights;
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Run {
                 folder.display()
             ));
         }
-        load_weights(&store, &path, true)?;
+        weights::read(&path)?.load_into(&store, true)?;
         Ok((store, net))
     }
 }
@@ -248,89 +248,9 @@ fn rename_when_written(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> 
     done.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Copies a `.safetensors` file into the network's variables. Without `head`, tensors of the
-/// classifier are left as they are (other classes may be wanted). The file's SHA-256 in hex.
-///
-/// # Errors
-/// A tensor is missing or has another shape: it is named, and whether another architecture fits.
-pub fn load_weights(store: &VarStore, path: &Path, head: bool) -> Result<String> {
-    let bytes =
-        fs::read(path).map_err(|e| bad_input!("{}: cannot be read: {e}", path.display()))?;
-    let sha256 = hex::encode(Sha256::digest(&bytes));
-    let tensors: HashMap<String, Tensor> = Tensor::read_safetensors(path)
-        .map_err(|e| bad_input!("{}: not a readable .safetensors file: {e}", path.display()))?
-        .into_iter()
-        .collect();
-    let mut variables: Vec<_> = store.variables().into_iter().collect();
-    variables.sort_by(|a, b| a.0.cmp(&b.0));
-    let wanted = |name: &str| head || !name.starts_with("classifier");
-    for (name, variable) in &variables {
-        if !wanted(name) {
-            continue;
-        }
-        let Some(tensor) = tensors.get(name) else {
-            return Err(bad_input!(
-                "{}: has no tensor {name:?}; are these weights of another architecture?",
-                path.display()
-            ));
-        };
-        if tensor.size() != variable.size() {
-            return Err(bad_input!(
-                "{}: tensor {name:?} has shape {:?}, but {:?} is needed; \
-                 are these weights of another architecture?",
-                path.display(),
-                tensor.size(),
-                variable.size()
-            ));
-        }
-    }
-    tch::no_grad(|| {
-        for (name, mut variable) in variables {
-            if wanted(&name) {
-                variable.copy_(&tensors[&name]);
-            }
-        }
-    });
-    Ok(sha256)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn store(architecture: Architecture, classes: i64) -> VarStore {
-        let store = VarStore::new(Device::Cpu);
-        DenseNet::new(&store.root(), architecture, Head::Linear, classes);
-        store
-    }
-
-    #[test]
-    fn weights_survive_a_round_trip_and_strangers_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("w.safetensors");
-        let from = store(Architecture::DenseNet121, 2);
-        save_weights(&from, &path).unwrap();
-        assert!(!dir.path().join("w.safetensors.part").exists());
-
-        let to = store(Architecture::DenseNet121, 2);
-        load_weights(&to, &path, true).unwrap();
-        let (from, to_vars) = (from.variables(), to.variables());
-        assert!(from.iter().all(|(name, tensor)| &to_vars[name] == tensor));
-
-        let three = store(Architecture::DenseNet121, 3);
-        assert!(
-            load_weights(&three, &path, true)
-                .unwrap_err()
-                .to_string()
-                .contains("classifier")
-        );
-        load_weights(&three, &path, false).unwrap();
-        let other = store(Architecture::DenseNet169, 2);
-        let error = load_weights(&other, &path, false).unwrap_err().to_string();
-        assert!(error.contains("another architecture"), "{error}");
-        fs::write(&path, b"garbage").unwrap();
-        assert!(load_weights(&to, &path, true).is_err());
-    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file() {

@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
 use crate::device::Wish;
+use crate::fetch::Fetch;
 use crate::onnx_graph::Precision;
 use crate::split::{SplitBy, Subset};
 use crate::train_command::TrainArgs;
@@ -39,6 +40,13 @@ pub struct Data {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Gets pretrained weights or the NIH data from their public addresses.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  smearscope-train fetch weights densenet121\n  \
+            smearscope-train fetch data --out cell_images.zip"
+    )]
+    Fetch(Fetch),
     /// Says what is in a data set: classes, subjects, sizes, files that can't be read.
     #[command(after_help = "Example: smearscope-train inspect cell_images.zip --json")]
     Inspect {

@@ -16,7 +16,7 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::metrics::Metrics;
 use crate::split::{self, Split, SplitBy, Subset};
-use crate::{crossval, evaluate, inspect, train_command};
+use crate::{crossval, evaluate, fetch, inspect, train_command};
 
 /// Carries out one subcommand.
 ///
@@ -24,6 +24,7 @@ use crate::{crossval, evaluate, inspect, train_command};
 /// In one sentence: what, where, what to do.
 pub fn run(command: Command) -> Result<()> {
     match command {
+        Command::Fetch(what) => fetch::run(&what),
         Command::Inspect { data, json } => {
             let report = inspect::inspect(&open(&data)?)?;
             if json {

@@ -40,6 +40,14 @@ pub const BLOCKS: usize = 4;
 pub const BOTTLENECK: i64 = 4;
 
 impl Architecture {
+    /// Every architecture.
+    pub const ALL: [Self; 4] = [
+        Self::DenseNet121,
+        Self::DenseNet161,
+        Self::DenseNet169,
+        Self::DenseNet201,
+    ];
+
     /// Feature maps that each layer adds.
     pub fn growth(self) -> i64 {
         match self {

@@ -11,12 +11,16 @@ pub mod densenet;
 #[cfg(test)]
 mod densenet_tests;
 pub mod device;
+pub mod download;
+#[cfg(test)]
+mod download_tests;
 pub mod error;
 pub mod evaluate;
 pub mod export;
 #[cfg(test)]
 mod export_tests;
 pub mod frozen;
+pub mod fetch;
 pub mod inspect;
 pub mod loader;
 pub mod memory;
@@ -30,3 +34,4 @@ pub mod split;
 pub mod tensorboard;
 pub mod train;
 pub mod train_command;
+pub mod weights;

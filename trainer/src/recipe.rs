@@ -75,10 +75,11 @@ pub struct Options {
     /// What turns features into logits [best: linear, tutorial: tutorial].
     #[arg(long, value_enum)]
     pub head: Option<Head>,
-    /// Start from these weights; the head starts fresh.
+    /// Start from these weights: .safetensors, torchvision's .pth, or our own .onnx; the head starts
+    /// fresh.
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Start from this model of our own, head included if it fits.
+    /// Start from these weights of our own (.onnx or .safetensors), head included.
     #[arg(long, conflicts_with = "weights")]
     pub base: Option<PathBuf>,
     /// What does not learn [best: none, tutorial: backbone].

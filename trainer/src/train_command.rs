@@ -20,6 +20,7 @@ use crate::predictions::{self, PREDICTIONS, Prediction};
 use crate::recipe::Options;
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::train::{self, Machine};
+use crate::weights;
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -103,10 +104,15 @@ pub fn start(
     let store = VarStore::new(machine.device);
     let classes = dataset.classes.len() as i64;
     let net = DenseNet::new(&store.root(), options.arch, options.head(), classes);
+    let begin_with = |path: &Path, head: bool| -> Result<Option<String>> {
+        let weights = weights::read(path)?;
+        weights.load_into(&store, head)?;
+        Ok(Some(weights.sha256))
+    };
     let parent = match (&options.weights, &options.base) {
+        (Some(weights), _) => begin_with(weights, false)?,
+        (None, Some(base)) => begin_with(base, true)?,
         (None, None) => None,
-        (Some(weights), _) => Some(checkpoint::load_weights(&store, weights, false)?),
-        (None, Some(base)) => Some(checkpoint::load_weights(&store, base, true)?),
     };
     let run = Run {
         architecture: options.arch,
