@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use regex::Regex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use smearscope_common::message::Label;
@@ -12,17 +11,16 @@ use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
 
 use crate::augment::Augment;
+use crate::calibrate::Target;
 use crate::checkpoint::{self, Run};
 use crate::cli::{Command, Data, Shares, TrainArgs, Views};
 use crate::dataset::Dataset;
 use crate::densenet::DenseNet;
-use crate::device::Wish;
 use crate::error::bad_input;
 use crate::export::{self, Naming};
-use crate::metrics::Metrics;
 use crate::split::{self, Split, Subset};
 use crate::train::{self, Settings};
-use crate::{evaluate, inspect};
+use crate::{calibrate, calibrate_command, evaluate, evaluate_command, inspect, plot, report};
 
 /// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -50,22 +48,8 @@ pub fn run(command: Command) -> Result<()> {
             json,
         } => split_command(&data, &out, &shares, json),
         Command::Train(args) => train_command(&args),
-        Command::Evaluate {
-            model,
-            data,
-            subject_pattern,
-            split,
-            subset,
-            device,
-            json,
-        } => {
-            let metrics = if model.is_dir() {
-                evaluate_run(&model, data, split.as_deref(), subset, device)?
-            } else {
-                evaluate_onnx(&model, data, &subject_pattern, split.as_deref(), subset)?
-            };
-            print_metrics(&metrics, json)
-        }
+        Command::Evaluate(args) => evaluate_command::run(&args),
+        Command::Calibrate(args) => calibrate_command::run(&args),
         Command::Predict {
             model,
             images,
@@ -231,16 +215,14 @@ fn train_command(args: &TrainArgs) -> Result<()> {
     checkpoint::write_whole(&file(checkpoint::RUN), &serde_json::to_vec_pretty(&run)?)?;
     checkpoint::write_whole(&file(checkpoint::SPLIT), &csv)?;
     train::train(&run, &dataset, &split, &store, &net, &args.out)?;
+    plot::write_training(&args.out)?;
+    calibrate::calibrate_run(&run, &args.out, &dataset, Target::default(), device)?;
     if split.indices(Subset::Test).is_empty() {
         tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
         return Ok(());
     }
-    let metrics = evaluate::evaluate_run(&run, &args.out, &dataset, Subset::Test, device)?;
-    checkpoint::write_whole(
-        &file(checkpoint::TEST),
-        &serde_json::to_vec_pretty(&metrics)?,
-    )?;
-    print_metrics(&metrics, args.json)
+    let evaluation = report::judge_run(&run, &args.out, &dataset, device)?;
+    evaluate_command::print(&evaluation.metrics, args.json)
 }
 
 fn settings(args: &TrainArgs) -> Settings {
@@ -259,83 +241,6 @@ fn settings(args: &TrainArgs) -> Settings {
             Views::Mild => Augment::mild(),
         },
     }
-}
-
-fn evaluate_run(
-    folder: &Path,
-    data: Option<PathBuf>,
-    split: Option<&Path>,
-    subset: Subset,
-    device: Wish,
-) -> Result<Metrics> {
-    if split.is_some() {
-        return Err(bad_input!(
-            "a run folder is evaluated on its own split; export it to evaluate it on another"
-        ));
-    }
-    let run = Run::read(folder)?;
-    let pattern = Regex::new(&run.subject_pattern)
-        .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
-    let dataset = Dataset::open(data.as_deref().unwrap_or(&run.data), &pattern)?;
-    evaluate::evaluate_run(&run, folder, &dataset, subset, device.device()?)
-}
-
-fn evaluate_onnx(
-    path: &Path,
-    data: Option<PathBuf>,
-    pattern: &Regex,
-    split: Option<&Path>,
-    subset: Subset,
-) -> Result<Metrics> {
-    let data = data.ok_or_else(|| {
-        bad_input!(
-            "an .onnx file does not know its data: evaluate {} DATA",
-            path.display()
-        )
-    })?;
-    let model = evaluate::load_model(path)?;
-    let dataset = Dataset::open(&data, pattern)?;
-    let indices = match split {
-        Some(split) => Split::read(split, &dataset)?.indices(subset),
-        None => (0..dataset.samples.len()).collect(),
-    };
-    evaluate::evaluate_model(&model, &dataset, &indices)
-}
-
-fn print_metrics(metrics: &Metrics, json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(metrics)?);
-        return Ok(());
-    }
-    let at = &metrics.at_threshold;
-    println!("{} cells of {} subjects", metrics.n, metrics.subjects.len());
-    let i = &metrics.interval_95;
-    let figures = [
-        ("accuracy", at.accuracy, i.accuracy),
-        ("AUC", metrics.auc, i.auc),
-        ("sensitivity", at.sensitivity, i.sensitivity),
-        ("specificity", at.specificity, i.specificity),
-        ("precision", at.precision, None),
-        ("F1", at.f1, None),
-        ("MCC", at.mcc, None),
-    ];
-    for (name, figure, interval) in figures {
-        let figure = figure.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
-        let interval = interval.map_or_else(String::new, |[low, high]| {
-            format!("  ({low:.4} to {high:.4} by subject)")
-        });
-        println!("  {name:<12} {figure}{interval}");
-    }
-    println!(
-        "  loss {:.4}, calibration error {:.4}",
-        metrics.loss, metrics.ece
-    );
-    let c = at.confusion;
-    println!(
-        "  at {}: {} parasitized found, {} missed, {} uninfected right, {} called parasitized",
-        at.threshold, c.tp, c.missed, c.tn, c.fp
-    );
-    Ok(())
 }
 
 fn predict_command(model: &Path, images: &[PathBuf], json: bool) -> Result<()> {

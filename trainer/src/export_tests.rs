@@ -22,7 +22,7 @@ use crate::onnx_graph::{Precision, round_to_half};
 use crate::train::{Freeze, Optimizer, Schedule, Settings};
 
 /// A run folder as training leaves it, with made-up weights.
-fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
+pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
     let input = InputSpec {
         size: 64,
         colour_order: "rgb".into(),
