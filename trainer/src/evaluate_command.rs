@@ -135,7 +135,7 @@ pub fn print(metrics: &Metrics, json: bool) -> Result<()> {
         println!("  {name:<12} {figure}{interval}");
     }
     println!("  {:<12} {:.4}", "loss", metrics.loss);
-    for at in [at, &metrics.at_0_5] {
+    for at in metrics.thresholds() {
         let c = at.confusion;
         println!(
             "  at {}: {} parasitized found, {} missed, {} uninfected right, {} called parasitized",

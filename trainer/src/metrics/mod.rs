@@ -177,6 +177,13 @@ pub fn loss(cells: &[Judged]) -> f64 {
 }
 
 impl Metrics {
+    /// The figures at the model's own threshold, and those at 0.5 where that is another.
+    pub fn thresholds(&self) -> impl Iterator<Item = &AtThreshold> {
+        let half = &self.at_0_5;
+        let differs = half.threshold != self.at_threshold.threshold;
+        std::iter::once(&self.at_threshold).chain(differs.then_some(half))
+    }
+
     /// Judges the cells at the model's threshold. The bootstrap is seeded: the same cells give
     /// the same intervals.
     pub fn of(cells: &[Judged], threshold: f64) -> Self {

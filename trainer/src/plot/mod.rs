@@ -133,8 +133,8 @@ fn dashed(chart: &mut Chart<'_>, points: &[(f64, f64)], name: Option<&str>) -> R
 
 /// The decision threshold as a disc, and 0.5 as a ring.
 fn operating_points(chart: &mut Chart<'_>, metrics: &Metrics, of: Place) -> Result<()> {
-    let [at, half] = [&metrics.at_threshold, &metrics.at_0_5];
-    for (at, style) in [(half, BLACK.stroke_width(3)), (at, VERMILION.filled())] {
+    let styles = [VERMILION.filled(), BLACK.stroke_width(3)];
+    for (at, style) in metrics.thresholds().zip(styles) {
         let Some(point) = of(at) else { continue };
         chart
             .draw_series([Circle::new(point, 8, style)])?
@@ -228,13 +228,21 @@ pub fn precision_recall(steps: &[Step], metrics: &Metrics) -> Result<String> {
 pub fn calibration(cells: &[Judged], metrics: &Metrics) -> Result<String> {
     let bins = curves::reliability(cells);
     let points: Vec<_> = bins.iter().filter_map(curves::Bin::point).collect();
+    let discs = bins.iter().filter_map(|bin| {
+        let radius = 3.0 + 2.5 * (bin.n.max(1) as f64).log10();
+        Some(Circle::new(
+            bin.point()?,
+            radius.round() as i32,
+            BLUE.filled(),
+        ))
+    });
     svg(CHART, |area| {
         let frame = Frame::unit("Calibration", "probability stated", "share parasitized");
         let mut chart = frame.draw(area)?;
         dashed(&mut chart, &[(0.0, 0.0), (1.0, 1.0)], Some("perfect"))?;
         let name = format!("error (ECE) {:.4}", metrics.ece);
         line(&mut chart, &points, BLUE, &name)?;
-        chart.draw_series(points.iter().map(|&p| Circle::new(p, 6, BLUE.filled())))?;
+        chart.draw_series(discs)?;
         legend(&mut chart, SeriesLabelPosition::UpperLeft)
     })
 }

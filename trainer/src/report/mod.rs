@@ -287,9 +287,10 @@ fn page(
         settings: origin.settings,
         threshold: plot::short(threshold),
         figures: figures(metrics),
-        confusions: [&metrics.at_threshold, &metrics.at_0_5]
+        confusions: metrics
+            .thresholds()
             .map(|at| (plot::short(at.threshold), at.clone()))
-            .into(),
+            .collect(),
         charts: vec![
             Chart {
                 title: "ROC curve",
@@ -305,7 +306,8 @@ fn page(
             },
             Chart {
                 title: "Calibration",
-                caption: "Whether stated probabilities come true, in 15 bins of equal width.",
+                caption: "Whether stated probabilities come true, in 15 bins of equal width; larger \
+                          points hold more cells, and a point of few says little.",
                 svg: plot::calibration(cells, metrics)?,
             },
             Chart {
