@@ -2,7 +2,9 @@
 //!
 //! `run.json` (settings), `split.csv`, `metrics.csv` (one line per epoch), `best.safetensors`
 //! (weights of the epoch with the lowest validation loss), `last.safetensors` (all that going on
-//! takes), `test.json` (figures on the test subset). Files are written beside their place and
+//! takes), `calibration.json` (temperature and threshold), `curves.svg`, `test.json` and
+//! `report.html` (figures on the test subset), `predictions.csv` (what was said of each of its
+//! cells; the last of all). Files are written beside their place and
 //! renamed, so that a run that is killed leaves whole ones. `run.json` comes last of those that a
 //! run begins with: where it is, there is something to resume.
 

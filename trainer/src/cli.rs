@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
+use crate::calibrate_command::CalibrateArgs;
 use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
-use crate::device::Wish;
+use crate::evaluate_command::EvaluateArgs;
 use crate::fetch::Fetch;
 use crate::onnx_graph::Precision;
-use crate::split::{SplitBy, Subset};
+use crate::split::SplitBy;
 use crate::train_command::TrainArgs;
 
 /// Teaches a DenseNet to tell parasitized from uninfected red cells, and exports it for boards.
@@ -93,28 +94,14 @@ pub enum Command {
     /// Judges held-out cells: a run folder on its own test subset, an ONNX on all of DATA unless
     /// a split says otherwise.
     #[command(after_help = "Examples:\n  smearscope-train evaluate run\n  \
+        smearscope-train evaluate run --report report.html\n  \
         smearscope-train evaluate model.onnx cell_images.zip --split split.csv --subset test --json")]
-    Evaluate {
-        /// A run folder or an .onnx file.
-        model: PathBuf,
-        /// The data; a run folder knows its own.
-        data: Option<PathBuf>,
-        /// As for the other commands; a run folder knows its own.
-        #[arg(long, default_value = NIH_SUBJECT)]
-        subject_pattern: Regex,
-        /// A split CSV.
-        #[arg(long)]
-        split: Option<PathBuf>,
-        /// Which part of the split: train, val or test.
-        #[arg(long, default_value = "test")]
-        subset: Subset,
-        /// auto, cpu, cuda or cuda:N; for a run folder only.
-        #[arg(long, default_value = "auto")]
-        device: Wish,
-        /// One line of JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
+    Evaluate(EvaluateArgs),
+    /// Fits a run's temperature and decision threshold anew on its validation subset, for another
+    /// target, without training again.
+    #[command(after_help = "Examples:\n  smearscope-train calibrate run\n  \
+        smearscope-train calibrate run --target sensitivity:0.98 --json")]
+    Calibrate(CalibrateArgs),
     /// Classifies single cell images with an exported model.
     #[command(after_help = "Example: smearscope-train predict model.onnx cells/*.png --json")]
     Predict {

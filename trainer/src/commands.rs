@@ -4,19 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use regex::Regex;
 use serde_json::json;
 use smearscope_common::message::Label;
 
-use crate::checkpoint::{self, Run};
+use crate::checkpoint;
 use crate::cli::{Command, Data, Shares};
 use crate::dataset::Dataset;
-use crate::device::Wish;
 use crate::error::bad_input;
 use crate::export::{self, Naming};
-use crate::metrics::Metrics;
 use crate::split::{self, Split, SplitBy, Subset};
-use crate::{crossval, evaluate, fetch, inspect, train_command};
+use crate::{
+    calibrate_command, crossval, evaluate, evaluate_command, fetch, inspect, train_command,
+};
 
 /// Carries out one subcommand.
 ///
@@ -42,7 +41,7 @@ pub fn run(command: Command) -> Result<()> {
             json,
         } => split_command(&data, &out, &shares, by, json),
         Command::Train(args) => match train_command::run(&args)? {
-            Some(metrics) => print_metrics(&metrics, args.json),
+            Some(metrics) => evaluate_command::print(&metrics, args.json),
             None => Ok(()),
         },
         Command::Crossval(args) => {
@@ -53,22 +52,8 @@ pub fn run(command: Command) -> Result<()> {
             }
             Ok(())
         }
-        Command::Evaluate {
-            model,
-            data,
-            subject_pattern,
-            split,
-            subset,
-            device,
-            json,
-        } => {
-            let metrics = if model.is_dir() {
-                evaluate_run(&model, data, split.as_deref(), subset, device)?
-            } else {
-                evaluate_onnx(&model, data, &subject_pattern, split.as_deref(), subset)?
-            };
-            print_metrics(&metrics, json)
-        }
+        Command::Evaluate(args) => evaluate_command::run(&args),
+        Command::Calibrate(args) => calibrate_command::run(&args),
         Command::Predict {
             model,
             images,
@@ -181,83 +166,6 @@ fn split_command(data: &Data, out: &Path, shares: &Shares, by: SplitBy, json: bo
             println!("{subset}: {n} subjects, {}", classes.join(", "));
         }
     }
-    Ok(())
-}
-
-fn evaluate_run(
-    folder: &Path,
-    data: Option<PathBuf>,
-    split: Option<&Path>,
-    subset: Subset,
-    device: Wish,
-) -> Result<Metrics> {
-    if split.is_some() {
-        return Err(bad_input!(
-            "a run folder is evaluated on its own split; export it to evaluate it on another"
-        ));
-    }
-    let run = Run::read(folder)?;
-    let pattern = Regex::new(&run.subject_pattern)
-        .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
-    let dataset = Dataset::open(data.as_deref().unwrap_or(&run.data), &pattern)?;
-    Ok(evaluate::evaluate_run(&run, folder, &dataset, subset, device.device()?)?.metrics)
-}
-
-fn evaluate_onnx(
-    path: &Path,
-    data: Option<PathBuf>,
-    pattern: &Regex,
-    split: Option<&Path>,
-    subset: Subset,
-) -> Result<Metrics> {
-    let data = data.ok_or_else(|| {
-        bad_input!(
-            "an .onnx file does not know its data: evaluate {} DATA",
-            path.display()
-        )
-    })?;
-    let model = evaluate::load_model(path)?;
-    let dataset = Dataset::open(&data, pattern)?;
-    let indices = match split {
-        Some(split) => Split::read(split, &dataset, SplitBy::Cell)?.indices(subset),
-        None => (0..dataset.samples.len()).collect(),
-    };
-    evaluate::evaluate_model(&model, &dataset, &indices)
-}
-
-fn print_metrics(metrics: &Metrics, json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(metrics)?);
-        return Ok(());
-    }
-    let at = &metrics.at_threshold;
-    println!("{} cells of {} subjects", metrics.n, metrics.subjects.len());
-    let i = &metrics.interval_95;
-    let figures = [
-        ("accuracy", at.accuracy, i.accuracy),
-        ("AUC", metrics.auc, i.auc),
-        ("sensitivity", at.sensitivity, i.sensitivity),
-        ("specificity", at.specificity, i.specificity),
-        ("precision", at.precision, None),
-        ("F1", at.f1, None),
-        ("MCC", at.mcc, None),
-    ];
-    for (name, figure, interval) in figures {
-        let figure = figure.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
-        let interval = interval.map_or_else(String::new, |[low, high]| {
-            format!("  ({low:.4} to {high:.4} by subject)")
-        });
-        println!("  {name:<12} {figure}{interval}");
-    }
-    println!(
-        "  loss {:.4}, calibration error {:.4}",
-        metrics.loss, metrics.ece
-    );
-    let c = at.confusion;
-    println!(
-        "  at {}: {} parasitized found, {} missed, {} uninfected right, {} called parasitized",
-        at.threshold, c.tp, c.missed, c.tn, c.fp
-    );
     Ok(())
 }
 

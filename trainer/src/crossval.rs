@@ -127,7 +127,7 @@ fn folder(out: &Path, fold: usize) -> PathBuf {
 
 fn train_fold(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize], fold: usize) -> Result<()> {
     let out = folder(&args.out, fold);
-    if out.join(checkpoint::TEST).exists() {
+    if out.join(PREDICTIONS).exists() {
         tracing::info!("{} is done", out.display());
         return Ok(());
     }
@@ -154,7 +154,7 @@ fn collect(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize]) -> Result<Su
     let mut rows: Vec<Prediction> = Vec::with_capacity(dataset.samples.len());
     for fold in 0..args.folds {
         let out = folder(&args.out, fold);
-        if !out.join(checkpoint::TEST).exists() {
+        if !out.join(PREDICTIONS).exists() {
             return Err(bad_input!(
                 "{}: is not done; train it with --fold {fold}, then --collect again",
                 out.display()

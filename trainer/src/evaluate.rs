@@ -11,6 +11,7 @@ use smearscope_common::model_card::InputSpec;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
+use crate::calibrate::{Calibration, Decision};
 use crate::checkpoint::{self, Run};
 use crate::dataset::Dataset;
 use crate::densenet::{DenseNet, channels_last};
@@ -23,8 +24,20 @@ use crate::split::{Split, Subset};
 pub struct Evaluation {
     /// Every cell that could be judged.
     pub cells: Vec<Judged>,
+    /// How their logits became decisions.
+    pub decision: Decision,
     /// The figures.
     pub metrics: Metrics,
+}
+
+impl Evaluation {
+    fn of(cells: Vec<Judged>, decision: Decision) -> Self {
+        Self {
+            metrics: Metrics::of(&cells, decision.threshold),
+            cells,
+            decision,
+        }
+    }
 }
 
 /// Crops per forward pass.
@@ -83,17 +96,16 @@ fn judged(dataset: &Dataset, sample: usize, p: f64, positive: usize) -> Judged {
     }
 }
 
-/// Evaluates a run folder on a subset of its own split, in libtorch.
+/// The samples of a data set that a run's own split gives to a subset; never none.
 ///
 /// # Errors
-/// The folder or its data can't be read, or the split has changed.
-pub fn evaluate_run(
+/// The classes are others than the run's, the split has changed, or the subset is empty.
+pub fn subset_of(
     run: &Run,
     folder: &Path,
     dataset: &Dataset,
     subset: Subset,
-    device: Device,
-) -> Result<Evaluation> {
+) -> Result<Vec<usize>> {
     if run.classes != dataset.classes {
         return Err(bad_input!(
             "{}: was trained on the classes {:?}, but the data has {:?}",
@@ -110,21 +122,37 @@ pub fn evaluate_run(
             folder.display()
         ));
     }
+    Ok(indices)
+}
+
+/// Evaluates a run folder on a subset of its own split, in libtorch, with the temperature and
+/// threshold of its calibration; one without is judged at 1 and 0.5.
+///
+/// # Errors
+/// The folder or its data can't be read, or the split has changed.
+pub fn evaluate_run(
+    run: &Run,
+    folder: &Path,
+    dataset: &Dataset,
+    subset: Subset,
+    device: Device,
+) -> Result<Evaluation> {
+    let indices = subset_of(run, folder, dataset, subset)?;
+    let decision = Calibration::read(folder)?
+        .map_or_else(Decision::default, |calibration| calibration.decision());
     let (_store, net) = run.load(folder, device)?;
     let crops = Crops::load(dataset, &indices, run.input.size, device, CROP_MEMORY)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
-    let judged = judge(&logits, 1.0, &crops, dataset, dataset.parasitized()?)?;
-    Ok(Evaluation {
-        metrics: Metrics::of(&judged, crate::export::THRESHOLD),
-        cells: judged,
-    })
+    let positive = dataset.parasitized()?;
+    let cells = judge(&logits, decision.temperature, &crops, dataset, positive)?;
+    Ok(Evaluation::of(cells, decision))
 }
 
 /// Evaluates an exported model through the board's own crop path and engine.
 ///
 /// # Errors
 /// No image is readable, or the model's answer is no number.
-pub fn evaluate_model(model: &Model, dataset: &Dataset, indices: &[usize]) -> Result<Metrics> {
+pub fn evaluate_model(model: &Model, dataset: &Dataset, indices: &[usize]) -> Result<Evaluation> {
     let positive = dataset.parasitized()?;
     let workers = WorkerPool::new(model);
     let answers = dataset.map_bytes(indices, |i, bytes| {
@@ -160,7 +188,12 @@ pub fn evaluate_model(model: &Model, dataset: &Dataset, indices: &[usize]) -> Re
             indices.len()
         ));
     }
-    Ok(Metrics::of(&cells, f64::from(model.card().threshold)))
+    let card = model.card();
+    let decision = Decision {
+        temperature: card.temperature.into(),
+        threshold: card.threshold.into(),
+    };
+    Ok(Evaluation::of(cells, decision))
 }
 
 /// Lends each thread a worker; as many exist as threads ever asked at once.

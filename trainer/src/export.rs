@@ -14,14 +14,12 @@ use smearscope_common::model_card::{
 use tch::Device;
 use tract_onnx::pb::StringStringEntryProto;
 
+use crate::calibrate::{Calibration, Decision};
 use crate::checkpoint::{self, Run};
 use crate::error::bad_input;
 use crate::evaluate::logits_of;
 use crate::metrics::Metrics;
 use crate::onnx_graph::{self, Precision};
-
-/// Decision threshold that is written into the card.
-pub const THRESHOLD: f64 = 0.5;
 
 /// Seed of the card's self-test.
 const SELF_TEST_SEED: u64 = 20_260_101;
@@ -52,6 +50,8 @@ pub fn export(
         onnx_graph::round_to_half(&variables);
     }
     let size = run.input.size;
+    let decision = Calibration::read(folder)?
+        .map_or_else(Decision::default, |calibration| calibration.decision());
     let card = ModelCard {
         schema: SCHEMA.into(),
         name: naming.name.into(),
@@ -63,9 +63,9 @@ pub fn export(
             version: CROP_VERSION,
             stain: "none".into(),
         },
-        threshold: THRESHOLD as f32,
-        temperature: 1.0,
-        validation: validation(folder, &run)?,
+        threshold: decision.threshold as f32,
+        temperature: decision.temperature as f32,
+        validation: validation(folder, &run, decision)?,
         data_sha256: run.data_sha256.clone(),
         split_sha256: run.split_sha256.clone(),
         parent: run.parent.clone(),
@@ -103,8 +103,9 @@ pub fn export(
     Ok((card, delta))
 }
 
-/// Rates on the test subset, as the training left them; `None` when it did not get that far.
-fn validation(folder: &Path, run: &Run) -> Result<Option<Validation>> {
+/// Rates on the test subset, as the training or the last calibration left them; `None` when they
+/// did not get that far.
+fn validation(folder: &Path, run: &Run, decision: Decision) -> Result<Option<Validation>> {
     let Ok(json) = fs::read_to_string(folder.join(checkpoint::TEST)) else {
         return Ok(None);
     };
@@ -115,6 +116,18 @@ fn validation(folder: &Path, run: &Run) -> Result<Option<Validation>> {
             checkpoint::TEST
         )
     })?;
+    let measured_at = metrics.at_threshold.threshold;
+    if measured_at as f32 != decision.threshold as f32 {
+        tracing::warn!(
+            "{}: {} was measured at threshold {measured_at} and not at {}, so the card states no \
+             rates; `smearscope-train calibrate {}` measures them anew",
+            folder.display(),
+            checkpoint::TEST,
+            decision.threshold,
+            folder.display()
+        );
+        return Ok(None);
+    }
     let c = metrics.at_threshold.confusion;
     let rates = Rate::new(c.tp, c.tp + c.missed).zip(Rate::new(c.tn, c.tn + c.fp));
     let dataset = run.data.file_name().unwrap_or_default().to_string_lossy();

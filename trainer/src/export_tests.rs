@@ -25,7 +25,7 @@ use crate::split::SplitBy;
 use crate::train::{Freeze, Settings};
 
 /// A run folder as training leaves it, with made-up weights.
-fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
+pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
     let input = InputSpec {
         size: 64,
         colour_order: "rgb".into(),

@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod augment;
+pub mod calibrate;
+pub mod calibrate_command;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
@@ -16,19 +18,23 @@ pub mod download;
 mod download_tests;
 pub mod error;
 pub mod evaluate;
+pub mod evaluate_command;
 pub mod export;
 #[cfg(test)]
 mod export_tests;
-pub mod frozen;
 pub mod fetch;
+pub mod frozen;
+pub mod grad_cam;
 pub mod inspect;
 pub mod loader;
 pub mod memory;
 pub mod metrics;
 pub mod onnx_graph;
 pub mod optimizer;
+pub mod plot;
 pub mod predictions;
 pub mod recipe;
+pub mod report;
 pub mod schedule;
 pub mod split;
 pub mod tensorboard;

@@ -36,7 +36,7 @@ pub struct Crops {
     /// Side S in pixels.
     size: u32,
     /// i64 `[N]` on the device, class of each.
-    labels: Tensor,
+    pub labels: Tensor,
     /// Index of each in the data set.
     pub samples: Vec<usize>,
 }

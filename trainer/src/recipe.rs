@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use smearscope_common::model_card::InputSpec;
 
 use crate::augment::Augment;
+use crate::calibrate::Target;
 use crate::dataset::Dataset;
 use crate::densenet::{Architecture, Arithmetic, Head};
 use crate::device::Wish;
@@ -127,6 +128,10 @@ pub struct Options {
     /// How many views of each crop a frozen backbone is shown; each epoch of the head sees one.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub cached_views: u64,
+    /// What the decision threshold must reach on the validation subset: specificity:0.99 for
+    /// counting, sensitivity:0.95 or so for screening, or fixed:0.5.
+    #[arg(long, default_value_t = Target::default())]
+    pub target: Target,
     /// In which numbers to compute.
     #[arg(long, value_enum, default_value = "auto")]
     pub arithmetic: ArithmeticWish,

@@ -8,16 +8,19 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tch::nn::VarStore;
 
+use crate::calibrate::{self, Target};
 use crate::checkpoint::{self, Run};
 use crate::cli::{Data, Shares};
 use crate::commands::{deal, open};
 use crate::dataset::Dataset;
 use crate::densenet::DenseNet;
 use crate::error::bad_input;
-use crate::evaluate::{self, Evaluation};
+use crate::evaluate::Evaluation;
 use crate::metrics::Metrics;
+use crate::plot;
 use crate::predictions::{self, PREDICTIONS, Prediction};
 use crate::recipe::Options;
+use crate::report;
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::train::{self, Machine};
 use crate::weights;
@@ -130,7 +133,17 @@ pub fn start(
     fs::create_dir_all(out)
         .with_context(|| format!("cannot make the run folder {}", out.display()))?;
     checkpoint::write_whole(&out.join(checkpoint::SPLIT), &csv)?;
-    to_its_end(&run, out, dataset, split, store, net, &machine, false)
+    to_its_end(
+        &run,
+        out,
+        dataset,
+        split,
+        store,
+        net,
+        &machine,
+        options.target,
+        false,
+    )
 }
 
 /// Goes on with a run, in its own settings.
@@ -167,7 +180,17 @@ pub fn resume(out: &Path, dataset: &Dataset, options: &Options) -> Result<Option
         run.head,
         run.classes.len() as i64,
     );
-    to_its_end(&run, out, dataset, &split, store, net, &machine, true)
+    to_its_end(
+        &run,
+        out,
+        dataset,
+        &split,
+        store,
+        net,
+        &machine,
+        options.target,
+        true,
+    )
 }
 
 #[expect(clippy::too_many_arguments, reason = "what `start` and `resume` share")]
@@ -179,15 +202,20 @@ fn to_its_end(
     store: VarStore,
     mut net: DenseNet,
     machine: &Machine,
+    target: Target,
     resume: bool,
 ) -> Result<Option<Metrics>> {
     train::train(run, dataset, split, &store, &mut net, out, machine, resume)?;
+    plot::write_training(out)?;
+    let calibration = calibrate::calibrate_run(run, out, dataset, target, machine.device)?;
+    for note in &calibration.notes {
+        tracing::warn!("{note}");
+    }
     if split.indices(Subset::Test).is_empty() {
         tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
         return Ok(None);
     }
-    let Evaluation { cells, metrics } =
-        evaluate::evaluate_run(run, out, dataset, Subset::Test, machine.device)?;
+    let Evaluation { cells, metrics, .. } = report::judge_run(run, out, dataset, machine.device)?;
     let class_of: HashMap<&str, usize> = dataset
         .samples
         .iter()
@@ -203,12 +231,8 @@ fn to_its_end(
             fold: None,
         })
         .collect();
-    predictions::write(&out.join(PREDICTIONS), &rows)?;
     // Last: where it is, the run is done.
-    checkpoint::write_whole(
-        &out.join(checkpoint::TEST),
-        &serde_json::to_vec_pretty(&metrics)?,
-    )?;
+    predictions::write(&out.join(PREDICTIONS), &rows)?;
     Ok(Some(metrics))
 }
 

@@ -170,6 +170,24 @@ fn from_a_zip_of_cells_to_a_model_that_a_board_reads() {
     ));
 
     assert_eq!(json(&["evaluate", "run", "--json"], here), first);
+    for file in ["calibration.json", "curves.svg", "report.html"] {
+        assert!(here.join("run").join(file).exists(), "{file}");
+    }
+    let half = ["calibrate", "again", "--target", "fixed:0.25", "--json"];
+    assert_eq!(json(&half, here)["reached"], true);
+    let report = ["evaluate", "again", "--report", "r.html", "--json"];
+    assert_eq!(json(&report, here)["threshold"], 0.25);
+    let test: Value =
+        serde_json::from_slice(&fs::read(here.join("again/test.json")).unwrap()).unwrap();
+    assert_eq!(
+        test["threshold"], 0.25,
+        "the test figures follow the threshold"
+    );
+    assert!(
+        fs::read_to_string(here.join("r.html"))
+            .unwrap()
+            .contains("fixed:0.25")
+    );
     let export = json(
         &[
             "export", "run", "--out", "m.onnx", "--name", "tiny", "--json",
@@ -196,7 +214,8 @@ fn from_a_zip_of_cells_to_a_model_that_a_board_reads() {
     );
     assert_eq!(onnx["n"], first["n"]);
     // f16 weights and another engine may move a probability a little.
-    assert!((onnx["loss"].as_f64().unwrap() - first["loss"].as_f64().unwrap()).abs() < 0.01);
+    let loss = |figures: &Value| figures["loss"].as_f64().unwrap();
+    assert!((loss(&onnx) - loss(&first)).abs() < 0.01);
 
     let one = "cells/Parasitized/C1ThinF_IMG_cell_0.png";
     let output = run(
@@ -277,6 +296,9 @@ fn what_cannot_work_is_refused_in_one_sentence() {
     assert!(train("cells", &["--rate", "1e30"]).contains("lower --rate"));
     assert!(train("cells", &[]).contains("not empty"));
 
+    assert!(refused(&["calibrate", "empty"], here).contains("run folder"));
+    let target = ["calibrate", "empty", "--target", "accuracy:1"];
+    assert!(refused(&target, here).contains("specificity:0.99"));
     assert!(refused(&["evaluate", "empty"], here).contains("run folder"));
     assert!(refused(&["evaluate", "text.zip", "cells"], here).contains("ONNX"));
     assert!(refused(&["predict", "text.zip", "cells/x.png"], here).contains("ONNX"));

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+mod bootstrap;
+pub mod curves;
+
+pub use bootstrap::Intervals;
+use bootstrap::Ranking;
 
 /// One judged cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +67,8 @@ pub struct Metrics {
     pub loss: f64,
     /// Area under the ROC curve; `null` with one class only.
     pub auc: Option<f64>,
+    /// Area under the precision-recall curve (average precision); `null` with one class only.
+    pub pr_auc: Option<f64>,
     /// Expected calibration error over 15 bins of equal width.
     pub ece: f64,
     /// At the model's own threshold.
@@ -76,19 +82,6 @@ pub struct Metrics {
     pub subjects: BTreeMap<String, SubjectMetrics>,
 }
 
-/// Lower and upper ends; `null` where the figure is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Intervals {
-    /// Of the accuracy at the model's threshold.
-    pub accuracy: Option<[f64; 2]>,
-    /// Of the sensitivity at the model's threshold.
-    pub sensitivity: Option<[f64; 2]>,
-    /// Of the specificity at the model's threshold.
-    pub specificity: Option<[f64; 2]>,
-    /// Of the area under the ROC curve.
-    pub auc: Option<[f64; 2]>,
-}
-
 /// One subject's cells at the model's threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubjectMetrics {
@@ -98,13 +91,11 @@ pub struct SubjectMetrics {
     pub parasitized: u64,
     /// Right answers / all.
     pub accuracy: f64,
+    /// Parasitized cells found; `null` for who has none.
+    pub sensitivity: Option<f64>,
+    /// Uninfected cells called so; `null` for who has none.
+    pub specificity: Option<f64>,
 }
-
-/// Draws of the bootstrap.
-const DRAWS: usize = 1000;
-
-/// Bins of the calibration error.
-const BINS: usize = 15;
 
 fn ratio(hits: u64, n: u64) -> Option<f64> {
     (n > 0).then(|| hits as f64 / n as f64)
@@ -125,19 +116,33 @@ impl Confusion {
         c
     }
 
-    fn accuracy(&self) -> Option<f64> {
+    /// Right answers / all; `None` where nothing is to be divided by.
+    pub fn accuracy(&self) -> Option<f64> {
         ratio(self.tp + self.tn, self.tp + self.tn + self.fp + self.missed)
     }
 
-    fn sensitivity(&self) -> Option<f64> {
+    /// Parasitized cells found; `None` where nothing is to be divided by.
+    pub fn sensitivity(&self) -> Option<f64> {
         ratio(self.tp, self.tp + self.missed)
     }
 
-    fn specificity(&self) -> Option<f64> {
+    /// Uninfected cells called so; `None` where nothing is to be divided by.
+    pub fn specificity(&self) -> Option<f64> {
         ratio(self.tn, self.tn + self.fp)
     }
 
-    fn mcc(&self) -> Option<f64> {
+    /// Cells called parasitized that are; `None` where nothing is to be divided by.
+    pub fn precision(&self) -> Option<f64> {
+        ratio(self.tp, self.tp + self.fp)
+    }
+
+    /// Harmonic mean of sensitivity and precision; `None` where nothing is to be divided by.
+    pub fn f1(&self) -> Option<f64> {
+        ratio(2 * self.tp, 2 * self.tp + self.fp + self.missed)
+    }
+
+    /// Matthews' correlation; `None` where nothing is to be divided by.
+    pub fn mcc(&self) -> Option<f64> {
         let [tp, fp, tn, missed] = [self.tp, self.fp, self.tn, self.missed].map(|v| v as f64);
         let below = (tp + fp) * (tp + missed) * (tn + fp) * (tn + missed);
         (below > 0.0).then(|| (tp * tn - fp * missed) / below.sqrt())
@@ -149,34 +154,17 @@ impl Confusion {
             accuracy: self.accuracy(),
             sensitivity: self.sensitivity(),
             specificity: self.specificity(),
-            precision: ratio(self.tp, self.tp + self.fp),
-            f1: ratio(2 * self.tp, 2 * self.tp + self.fp + self.missed),
+            precision: self.precision(),
+            f1: self.f1(),
             mcc: self.mcc(),
             confusion: self,
         }
     }
 }
 
-/// The chance that a parasitized cell gets a higher probability than an uninfected one, ties
-/// counted half (Mann-Whitney); `None` with one class only. Each cell counts `weight` times.
-fn weighted_auc(cells: &[(f64, bool, f64)]) -> Option<f64> {
-    let mut sorted: Vec<_> = cells.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut wins, mut positive) = (0.0, 0.0, 0.0);
-    for tie in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let up: f64 = tie.iter().filter(|c| c.1).map(|c| c.2).sum();
-        let down: f64 = tie.iter().filter(|c| !c.1).map(|c| c.2).sum();
-        wins += up * (below + 0.5 * down);
-        below += down;
-        positive += up;
-    }
-    (positive > 0.0 && below > 0.0).then(|| wins / (positive * below))
-}
-
 /// Area under the ROC curve; `None` with one class only.
 pub fn auc(cells: &[Judged]) -> Option<f64> {
-    let weighted: Vec<_> = cells.iter().map(|c| (c.p, c.truth, 1.0)).collect();
-    weighted_auc(&weighted)
+    Ranking::new(&[cells.iter().collect()]).areas(&[1]).roc
 }
 
 /// Mean negative log-likelihood of the truth. A probability of exactly 0 counts as 1e-12.
@@ -188,18 +176,14 @@ pub fn loss(cells: &[Judged]) -> f64 {
     sum / cells.len().max(1) as f64
 }
 
-/// Expected calibration error (Guo et al., ICML 2017) of the probability of a parasite.
-fn ece(cells: &[Judged]) -> f64 {
-    let mut bins = [(0.0, 0.0); BINS];
-    for cell in cells {
-        let bin = &mut bins[((cell.p * BINS as f64) as usize).min(BINS - 1)];
-        bin.0 += cell.p;
-        bin.1 += f64::from(u8::from(cell.truth));
-    }
-    bins.iter().map(|(p, truth)| (p - truth).abs()).sum::<f64>() / cells.len().max(1) as f64
-}
-
 impl Metrics {
+    /// The figures at the model's own threshold, and those at 0.5 where that is another.
+    pub fn thresholds(&self) -> impl Iterator<Item = &AtThreshold> {
+        let half = &self.at_0_5;
+        let differs = half.threshold != self.at_threshold.threshold;
+        std::iter::once(&self.at_threshold).chain(differs.then_some(half))
+    }
+
     /// Judges the cells at the model's threshold. The bootstrap is seeded: the same cells give
     /// the same intervals.
     pub fn of(cells: &[Judged], threshold: f64) -> Self {
@@ -215,79 +199,35 @@ impl Metrics {
                     n: cells.len() as u64,
                     parasitized: c.tp + c.missed,
                     accuracy: c.accuracy().unwrap_or(0.0),
+                    sensitivity: c.sensitivity(),
+                    specificity: c.specificity(),
                 };
                 ((*name).to_owned(), metrics)
             })
             .collect();
+        let by_subject: Vec<_> = by_subject.into_values().collect();
+        let ranking = Ranking::new(&by_subject);
+        let areas = ranking.areas(&vec![1; by_subject.len()]);
         Self {
             n: cells.len() as u64,
             loss: loss(cells),
-            auc: auc(cells),
-            ece: ece(cells),
+            auc: areas.roc,
+            pr_auc: areas.precision_recall,
+            ece: curves::ece(&curves::reliability(cells)),
             at_threshold: Confusion::of(cells, threshold).at(threshold),
             at_0_5: Confusion::of(cells, 0.5).at(0.5),
-            interval_95: bootstrap(&by_subject.into_values().collect::<Vec<_>>(), threshold),
+            interval_95: bootstrap::intervals(&by_subject, &ranking, threshold),
             subjects,
         }
-    }
-}
-
-fn bootstrap(subjects: &[Vec<&Judged>], threshold: f64) -> Intervals {
-    let confusions: Vec<Confusion> = subjects
-        .iter()
-        .map(|cells| Confusion::of(cells.iter().copied(), threshold))
-        .collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(95);
-    let mut draws: [Vec<f64>; 4] = Default::default();
-    for _ in 0..if subjects.len() > 1 { DRAWS } else { 0 } {
-        let mut weights = vec![0u64; subjects.len()];
-        for _ in 0..subjects.len() {
-            weights[rng.random_range(0..subjects.len())] += 1;
-        }
-        let mut c = Confusion::default();
-        for (one, &w) in confusions.iter().zip(&weights) {
-            c.tp += w * one.tp;
-            c.fp += w * one.fp;
-            c.tn += w * one.tn;
-            c.missed += w * one.missed;
-        }
-        let weighted: Vec<_> = subjects
-            .iter()
-            .zip(&weights)
-            .filter(|(_, w)| **w > 0)
-            .flat_map(|(cells, &w)| cells.iter().map(move |cell| (cell.p, cell.truth, w as f64)))
-            .collect();
-        let figures = [
-            c.accuracy(),
-            c.sensitivity(),
-            c.specificity(),
-            weighted_auc(&weighted),
-        ];
-        for (draw, figure) in draws.iter_mut().zip(figures) {
-            draw.extend(figure);
-        }
-    }
-    let [accuracy, sensitivity, specificity, auc] = draws.map(|mut draw| {
-        draw.sort_by(f64::total_cmp);
-        let at = |q: f64| {
-            draw.get(((draw.len() as f64 - 1.0).max(0.0) * q).round() as usize)
-                .copied()
-        };
-        Some([at(0.025)?, at(0.975)?])
-    });
-    Intervals {
-        accuracy,
-        sensitivity,
-        specificity,
-        auc,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
-    fn cells(of: &[(bool, f64)]) -> Vec<Judged> {
+    pub(super) fn cells(of: &[(bool, f64)]) -> Vec<Judged> {
         let subject = |i: usize| format!("s{}", i % 3);
         of.iter()
             .enumerate()
@@ -328,7 +268,9 @@ mod tests {
             SubjectMetrics {
                 n: 2,
                 parasitized: 1,
-                accuracy: 1.0
+                accuracy: 1.0,
+                sensitivity: Some(1.0),
+                specificity: Some(1.0),
             }
         );
         let [low, high] = m.interval_95.accuracy.unwrap();
@@ -347,15 +289,9 @@ mod tests {
     }
 
     #[test]
-    fn calibration_error_is_the_gap() {
-        let sure: Vec<_> = (0..10).map(|i| (i < 7, 0.9)).collect();
-        assert!((ece(&cells(&sure)) - 0.2).abs() < 1e-12);
-    }
-
-    #[test]
     fn the_json_has_the_promised_keys() {
         let m = Metrics::of(&cells(&[(true, 0.9), (false, 0.1)]), 0.3);
-        let json = serde_json::to_value(&m).unwrap();
+        let mut json = serde_json::to_value(&m).unwrap();
         for key in [
             "n",
             "loss",
@@ -366,6 +302,7 @@ mod tests {
             "f1",
             "mcc",
             "auc",
+            "pr_auc",
             "ece",
             "confusion",
             "threshold",
@@ -375,5 +312,12 @@ mod tests {
             assert!(json.get(key).is_some(), "{key}");
         }
         assert_eq!(json["confusion"]["fn"], 0);
+        assert_eq!(json["subjects"]["s0"]["specificity"], Value::Null);
+        // What an earlier version left in a run folder is still readable.
+        let subject = json["subjects"]["s0"].as_object_mut().unwrap();
+        subject.retain(|key, _| ["n", "parasitized", "accuracy"].contains(&key.as_str()));
+        json.as_object_mut().unwrap().remove("pr_auc");
+        let old: Metrics = serde_json::from_value(json).unwrap();
+        assert_eq!((old.n, old.pr_auc), (2, None));
     }
 }
