@@ -6,6 +6,8 @@ pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod dataset;
+#[cfg(test)]
+mod dataset_tests;
 pub mod densenet;
 #[cfg(test)]
 mod densenet_tests;
@@ -15,6 +17,7 @@ pub mod evaluate;
 pub mod export;
 #[cfg(test)]
 mod export_tests;
+pub mod files;
 pub mod inspect;
 pub mod loader;
 pub mod metrics;
