@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use regex::Regex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use smearscope_common::message::Label;
 use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
 
@@ -22,7 +21,7 @@ use crate::export::{self, Naming};
 use crate::metrics::Metrics;
 use crate::split::{self, Split, Subset};
 use crate::train::{self, Settings};
-use crate::{evaluate, inspect};
+use crate::{evaluate, inspect_command, predict_command};
 
 /// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -34,15 +33,7 @@ const STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// In one sentence: what, where, what to do.
 pub fn run(command: Command) -> Result<()> {
     match command {
-        Command::Inspect { data, json } => {
-            let report = inspect::inspect(&open(&data)?)?;
-            if json {
-                println!("{}", serde_json::to_string(&report)?);
-            } else {
-                println!("{report}");
-            }
-            Ok(())
-        }
+        Command::Inspect(args) => inspect_command::run(&args),
         Command::Split {
             data,
             out,
@@ -66,11 +57,7 @@ pub fn run(command: Command) -> Result<()> {
             };
             print_metrics(&metrics, json)
         }
-        Command::Predict {
-            model,
-            images,
-            json,
-        } => predict_command(&model, &images, json),
+        Command::Predict(args) => predict_command::run(&args),
         Command::Export {
             run,
             out,
@@ -125,11 +112,13 @@ fn deal(dataset: &Dataset, shares: &Shares) -> Result<Split> {
             shares.test
         ));
     }
-    Ok(Split::by_subject(
-        dataset,
-        [train, shares.val, shares.test],
-        shares.seed,
-    ))
+    let wanted = [train, shares.val, shares.test];
+    let split = Split::by_subject(dataset, wanted, shares.seed);
+    split.refuse_empty(dataset, wanted)?;
+    for warning in dataset.warnings().iter().chain(&split.warnings(dataset)) {
+        tracing::warn!("{warning}");
+    }
+    Ok(split)
 }
 
 fn split_command(data: &Data, out: &Path, shares: &Shares, json: bool) -> Result<()> {
@@ -335,45 +324,5 @@ fn print_metrics(metrics: &Metrics, json: bool) -> Result<()> {
         "  at {}: {} parasitized found, {} missed, {} uninfected right, {} called parasitized",
         at.threshold, c.tp, c.missed, c.tn, c.fp
     );
-    Ok(())
-}
-
-fn predict_command(model: &Path, images: &[PathBuf], json: bool) -> Result<()> {
-    let model = evaluate::load_model(model)?;
-    let mut failed = 0;
-    for (path, opinion) in images.iter().zip(evaluate::predict(&model, images)) {
-        match opinion {
-            Ok(opinion) if json => println!(
-                "{}",
-                json!({
-                    "image": path, "label": opinion.label, "p_parasitized": opinion.p_parasitized,
-                })
-            ),
-            Ok(opinion) => {
-                let label = match opinion.label {
-                    Label::Parasitized => "parasitized",
-                    Label::Uninfected => "uninfected",
-                };
-                println!(
-                    "{}: {label} (p = {:.3})",
-                    path.display(),
-                    opinion.p_parasitized
-                );
-            }
-            Err(e) => {
-                failed += 1;
-                eprintln!("error: {}: {e:#}", path.display());
-            }
-        }
-    }
-    if failed == images.len() {
-        return Err(bad_input!("none of the {failed} images could be read"));
-    }
-    if failed > 0 {
-        tracing::warn!(
-            "{failed} of {} images could not be read and were skipped",
-            images.len()
-        );
-    }
     Ok(())
 }
