@@ -45,12 +45,14 @@ pub struct Classifier {
 
 enum Engine {
     Board(Box<Model>),
-    Network {
-        net: DenseNet,
-        /// Holds the weights of `net`.
-        store: VarStore,
-        input: InputSpec,
-    },
+    Network(Box<Network>),
+}
+
+struct Network {
+    net: DenseNet,
+    /// Holds the weights of `net`.
+    store: VarStore,
+    input: InputSpec,
 }
 
 impl Classifier {
@@ -78,11 +80,11 @@ impl Classifier {
                 positive: positive(&run.classes)?,
                 classes: run.classes,
                 threshold: THRESHOLD as f32,
-                engine: Engine::Network {
+                engine: Engine::Network(Box::new(Network {
                     net,
                     store,
                     input: run.input,
-                },
+                })),
             });
         }
         let model = evaluate::load_model(path)?;
@@ -108,10 +110,10 @@ impl Classifier {
                     .map(|crop| workers.with(|worker| Ok(worker.probabilities(crop)?)))
                     .collect()
             }
-            Engine::Network { net, store, input } => {
+            Engine::Network(network) => {
                 let mut all = Vec::with_capacity(crops.len());
                 for crops in crops.chunks(BATCH) {
-                    all.extend(forward(net, store.device(), input, crops)?);
+                    all.extend(network.probabilities(crops)?);
                 }
                 all
             }
@@ -136,34 +138,33 @@ impl Classifier {
     }
 }
 
-/// The probabilities of each crop, as the network gives them; one that is no number is an error.
-fn forward(
-    net: &DenseNet,
-    device: Device,
-    input: &InputSpec,
-    crops: &[&RgbImage],
-) -> Result<Vec<Result<Vec<f32>>>> {
-    let side = i64::from(input.size);
-    let pixels: Vec<f32> = crops
-        .par_iter()
-        .flat_map_iter(|crop| crop::prepare(crop, input))
-        .collect();
-    let pixels = Tensor::from_slice(&pixels)
-        .f_view([crops.len() as i64, 3, side, side])?
-        .f_to_device(device)?;
-    let logits = tch::no_grad(|| net.forward_t(&channels_last(&pixels), false));
-    let softmax = logits
-        .f_softmax(-1, Kind::Float)?
-        .f_to_device(Device::Cpu)?;
-    let rows = Vec::<Vec<f32>>::try_from(softmax)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            if row.iter().all(|p| p.is_finite()) {
-                Ok(row)
-            } else {
-                Err(anyhow!("the network's answer is no number"))
-            }
-        })
-        .collect())
+impl Network {
+    /// Of each crop; one whose answer is no number is an error.
+    fn probabilities(&self, crops: &[&RgbImage]) -> Result<Vec<Result<Vec<f32>>>> {
+        let side = i64::from(self.input.size);
+        // Apart from `self`, whose tensors must not be shared between threads.
+        let input = &self.input;
+        let pixels: Vec<f32> = crops
+            .par_iter()
+            .flat_map_iter(|crop| crop::prepare(crop, input))
+            .collect();
+        let pixels = Tensor::from_slice(&pixels)
+            .f_view([crops.len() as i64, 3, side, side])?
+            .f_to_device(self.store.device())?;
+        let logits = tch::no_grad(|| self.net.forward_t(&channels_last(&pixels), false));
+        let softmax = logits
+            .f_softmax(-1, Kind::Float)?
+            .f_to_device(Device::Cpu)?;
+        let rows = Vec::<Vec<f32>>::try_from(softmax)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                if row.iter().all(|p| p.is_finite()) {
+                    Ok(row)
+                } else {
+                    Err(anyhow!("the network's answer is no number"))
+                }
+            })
+            .collect())
+    }
 }

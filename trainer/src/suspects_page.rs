@@ -128,7 +128,9 @@ fn page(dataset: &Dataset, suspects: &Suspects, pictures: &[RgbImage]) -> Result
     table(&mut html, "Label", suspects.by_class.iter())?;
     let mut subjects: Vec<_> = suspects.by_subject.iter().collect();
     subjects.sort_by_key(|(_, count)| std::cmp::Reverse(count.suspects));
+    html.push_str("<details><summary>By subject</summary>\n");
     table(&mut html, "Subject", subjects.into_iter())?;
+    html.push_str("</details>\n");
     let figures: Vec<String> = suspects
         .cells
         .par_iter()
