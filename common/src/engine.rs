@@ -259,10 +259,8 @@ impl Worker<'_> {
     /// # Errors
     /// [`EngineError::NotFinite`] when the model's answer is no number.
     pub fn classify(&mut self, crop: &RgbImage) -> Result<Opinion, EngineError> {
-        let card = &self.model.card;
-        let logits = self.logits(&crop::prepare(crop, &card.input))?;
-        let p_parasitized = softmax(&logits, card.temperature, self.model.parasitized);
-        let label = if p_parasitized >= card.threshold {
+        let p_parasitized = self.probabilities(crop)?[self.model.parasitized];
+        let label = if p_parasitized >= self.model.card.threshold {
             Label::Parasitized
         } else {
             Label::Uninfected
@@ -271,6 +269,19 @@ impl Worker<'_> {
             p_parasitized,
             label,
         })
+    }
+
+    /// The calibrated probability of each class, in the card's order, for a crop as [`crop::cut`]
+    /// makes it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFinite`] when the model's answer is no number.
+    pub fn probabilities(&mut self, crop: &RgbImage) -> Result<Vec<f32>, EngineError> {
+        let card = &self.model.card;
+        let logits = self.logits(&crop::prepare(crop, &card.input))?;
+        Ok((0..logits.len())
+            .map(|class| softmax(&logits, card.temperature, class))
+            .collect())
     }
 
     /// Runs the network on `3·S·S` values as [`crop::prepare`] makes them; one logit per class.

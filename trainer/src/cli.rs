@@ -10,7 +10,9 @@ use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
 use crate::evaluate_command::EvaluateArgs;
 use crate::fetch::Fetch;
+use crate::inspect_command::InspectArgs;
 use crate::onnx_graph::Precision;
+use crate::predict_command::PredictArgs;
 use crate::split::SplitBy;
 use crate::train_command::TrainArgs;
 
@@ -48,16 +50,12 @@ pub enum Command {
             smearscope-train fetch data --out cell_images.zip"
     )]
     Fetch(Fetch),
-    /// Says what is in a data set: classes, subjects, sizes, files that can't be read.
-    #[command(after_help = "Example: smearscope-train inspect cell_images.zip --json")]
-    Inspect {
-        /// The data set.
-        #[command(flatten)]
-        data: Data,
-        /// One line of JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Says what is in a data set: classes, subjects, sizes, duplicates, files that can't be read,
+    /// and labels that are probably wrong.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train inspect cell_images.zip --montage cells.png --manifest cells.csv\n  \
+        smearscope-train inspect cell_images.zip --suspects crossval --suspects-out suspects")]
+    Inspect(InspectArgs),
     /// Deals the subjects to train, val and test, evenly by class, and writes who is where.
     #[command(
         after_help = "Example: smearscope-train split cell_images.zip --out split.csv --seed 7"
@@ -102,18 +100,11 @@ pub enum Command {
     #[command(after_help = "Examples:\n  smearscope-train calibrate run\n  \
         smearscope-train calibrate run --target sensitivity:0.98 --json")]
     Calibrate(CalibrateArgs),
-    /// Classifies single cell images with an exported model.
-    #[command(after_help = "Example: smearscope-train predict model.onnx cells/*.png --json")]
-    Predict {
-        /// The .onnx file.
-        model: PathBuf,
-        /// Cell images.
-        #[arg(required = true)]
-        images: Vec<PathBuf>,
-        /// One line of JSON per image on standard output.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Classifies single cell images with an exported model or a run, and draws what it says.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train predict model.onnx cells/*.png --json\n  \
+        smearscope-train predict run cell_images --out pictures --montage page.png")]
+    Predict(PredictArgs),
     /// Writes the best weights of a run as a self-describing .onnx and checks it in the engine.
     #[command(after_help = "Example: smearscope-train export run --out model.onnx")]
     Export {

@@ -1,11 +1,10 @@
 //! What each subcommand does, from arguments to output.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use smearscope_common::message::Label;
 
 use crate::checkpoint;
 use crate::cli::{Command, Data, Shares};
@@ -14,7 +13,8 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
-    calibrate_command, crossval, evaluate, evaluate_command, fetch, inspect, train_command,
+    calibrate_command, crossval, evaluate_command, fetch, inspect_command, predict_command,
+    train_command,
 };
 
 /// Carries out one subcommand.
@@ -24,15 +24,7 @@ use crate::{
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Fetch(what) => fetch::run(&what),
-        Command::Inspect { data, json } => {
-            let report = inspect::inspect(&open(&data)?)?;
-            if json {
-                println!("{}", serde_json::to_string(&report)?);
-            } else {
-                println!("{report}");
-            }
-            Ok(())
-        }
+        Command::Inspect(args) => inspect_command::run(&args),
         Command::Split {
             data,
             out,
@@ -54,11 +46,7 @@ pub fn run(command: Command) -> Result<()> {
         }
         Command::Evaluate(args) => evaluate_command::run(&args),
         Command::Calibrate(args) => calibrate_command::run(&args),
-        Command::Predict {
-            model,
-            images,
-            json,
-        } => predict_command(&model, &images, json),
+        Command::Predict(args) => predict_command::run(&args),
         Command::Export {
             run,
             out,
@@ -119,10 +107,15 @@ pub fn deal(dataset: &Dataset, shares: &Shares, by: SplitBy) -> Result<Split> {
             shares.test
         ));
     }
-    Ok(match by {
+    let split = match by {
         SplitBy::Subject => Split::by_subject(dataset, all, shares.seed),
         SplitBy::Cell => Split::by_cell(dataset, all, shares.seed),
-    })
+    };
+    split.refuse_empty(dataset, all)?;
+    for warning in dataset.warnings().iter().chain(&split.warnings(dataset)) {
+        tracing::warn!("{warning}");
+    }
+    Ok(split)
 }
 
 fn split_command(data: &Data, out: &Path, shares: &Shares, by: SplitBy, json: bool) -> Result<()> {
@@ -165,46 +158,6 @@ fn split_command(data: &Data, out: &Path, shares: &Shares, by: SplitBy, json: bo
             let classes: Vec<_> = classes.iter().map(|(c, n)| format!("{n} {c}")).collect();
             println!("{subset}: {n} subjects, {}", classes.join(", "));
         }
-    }
-    Ok(())
-}
-
-fn predict_command(model: &Path, images: &[PathBuf], json: bool) -> Result<()> {
-    let model = evaluate::load_model(model)?;
-    let mut failed = 0;
-    for (path, opinion) in images.iter().zip(evaluate::predict(&model, images)) {
-        match opinion {
-            Ok(opinion) if json => println!(
-                "{}",
-                json!({
-                    "image": path, "label": opinion.label, "p_parasitized": opinion.p_parasitized,
-                })
-            ),
-            Ok(opinion) => {
-                let label = match opinion.label {
-                    Label::Parasitized => "parasitized",
-                    Label::Uninfected => "uninfected",
-                };
-                println!(
-                    "{}: {label} (p = {:.3})",
-                    path.display(),
-                    opinion.p_parasitized
-                );
-            }
-            Err(e) => {
-                failed += 1;
-                eprintln!("error: {}: {e:#}", path.display());
-            }
-        }
-    }
-    if failed == images.len() {
-        return Err(bad_input!("none of the {failed} images could be read"));
-    }
-    if failed > 0 {
-        tracing::warn!(
-            "{failed} of {} images could not be read and were skipped",
-            images.len()
-        );
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! process of its own, on whatever machine sees the folder. When all are there they are summed up
 //! in `predictions.csv` and `crossval.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ use crate::metrics::{Judged, Metrics};
 use crate::predictions::{self, PREDICTIONS, Prediction};
 use crate::recipe::Options;
 use crate::split::{Split, SplitBy};
+use crate::suspects;
 use crate::train_command;
 
 /// Arguments of `crossval`.
@@ -47,10 +48,10 @@ pub struct CrossvalArgs {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// A cell is suspected to carry the wrong label when the model that never saw its subject gives
-    /// its label at most this probability.
-    #[arg(long, default_value_t = 0.05)]
-    pub suspect: f64,
+    /// A cell is suspected to carry the wrong label when the model that never saw its subject is
+    /// this sure of another one.
+    #[arg(long, default_value_t = 0.95)]
+    pub suspect_confidence: f64,
     /// How to train.
     #[command(flatten)]
     pub options: Options,
@@ -195,19 +196,14 @@ fn collect(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize]) -> Result<Su
     let of = |rows: &mut dyn Iterator<Item = &Prediction>| {
         Metrics::of(&rows.map(judged).collect::<Vec<_>>(), 0.5)
     };
-    let is_suspect = |row: &&Prediction| {
-        let p = if row.class == *positive {
-            row.p_parasitized
-        } else {
-            1.0 - row.p_parasitized
-        };
-        p <= args.suspect
-    };
+    let suspects = suspects::find(dataset, &rows, args.suspect_confidence)?;
+    let suspected: HashSet<&str> = suspects.cells.iter().map(|c| c.file.as_str()).collect();
+    let is_trusted = |row: &&Prediction| !suspected.contains(row.file.as_str());
     Ok(Summary {
         folds: args.folds,
         as_published: of(&mut rows.iter()),
-        without_suspects: of(&mut rows.iter().filter(|row| !is_suspect(row))),
-        suspects: rows.iter().filter(is_suspect).count() as u64,
+        without_suspects: of(&mut rows.iter().filter(is_trusted)),
+        suspects: suspected.len() as u64,
         each: (0..args.folds)
             .map(|fold| of(&mut rows.iter().filter(|row| row.fold == Some(fold))))
             .collect(),

@@ -5,21 +5,24 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rayon::prelude::*;
 use regex::Regex;
 use sha2::{Digest, Sha256};
 use smearscope_common::image::has_image_extension;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::error::bad_input;
+use crate::files;
 
 /// Subject of an NIH crop: the `C` number at the start of its file name. The `P` number that
 /// infected ones carry too is another numbering of the same people.
 pub const NIH_SUBJECT: &str = r"^C(\d+)";
 
-/// The largest file that is taken for a crop, in bytes.
-const MAX_CROP_BYTES: u64 = 64 << 20;
+/// The largest file that is taken for a crop, in bytes after unpacking: what a zip says of its
+/// sizes is not believed.
+pub(crate) const MAX_CROP_BYTES: u64 = 64 << 20;
 
 /// One labelled crop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,8 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// All samples.
     pub samples: Vec<Sample>,
-    /// Files that are no images by their name, such as `Thumbs.db`.
+    /// Files that are no images by their name, such as `Thumbs.db`, and files whose name is no
+    /// UTF-8 and could stand in no CSV.
     pub ignored: Vec<String>,
     source: Source,
 }
@@ -58,16 +62,19 @@ impl Dataset {
     ///
     /// # Errors
     /// No such file, no zip, no images, images outside class folders, names that climb out of the
-    /// archive, or a file whose name has no subject.
+    /// archive, two class names or entries that can't be told apart, or a file whose name has no
+    /// subject.
     pub fn open(path: &Path, subject: &Regex) -> Result<Self> {
-        let (source, names) = if path.is_dir() {
-            (Source::Folder(path.to_owned()), folder_names(path)?)
+        let (source, names, nameless) = if path.is_dir() {
+            let (names, nameless) = folder_names(path)?;
+            (Source::Folder(path.to_owned()), names, nameless)
         } else {
-            (Source::Zip(path.to_owned()), zip_names(path)?)
+            (Source::Zip(path.to_owned()), zip_names(path)?, Vec::new())
         };
-        let (images, ignored): (Vec<_>, Vec<_>) = names
+        let (images, mut ignored): (Vec<_>, Vec<_>) = names
             .into_iter()
             .partition(|name| has_image_extension(name));
+        ignored.extend(nameless);
         if images.is_empty() {
             return Err(bad_input!(
                 "{}: no images found; expected class folders such as Parasitized/ and Uninfected/",
@@ -88,6 +95,7 @@ impl Dataset {
         for name in &images {
             index.insert(class_of(name)?, 0);
         }
+        refuse_twins(&index, path)?;
         for (i, position) in index.values_mut().enumerate() {
             *position = i;
         }
@@ -194,6 +202,18 @@ impl Dataset {
         counts
     }
 
+    /// What is legal, but bad for learning, in a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.classes
+            .iter()
+            .zip(self.class_counts())
+            .filter(|(_, images)| *images == 1)
+            .map(|(class, _)| {
+                format!("the class {class} has only one image, from which nothing can be learnt")
+            })
+            .collect()
+    }
+
     /// Index of the class that counts as positive: `parasitized` in any case.
     ///
     /// # Errors
@@ -235,25 +255,54 @@ fn subject_of(file: &str, pattern: &Regex, data: &Path) -> Result<String> {
     Ok(group.map_or_else(String::new, |m| m.as_str().to_owned()))
 }
 
-fn folder_names(root: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in walkdir::WalkDir::new(root)
-        .follow_links(true)
-        .sort_by_file_name()
-    {
-        let entry = entry.with_context(|| format!("cannot list {}", root.display()))?;
-        if entry.file_type().is_file() {
-            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            names.push(relative.to_string_lossy().replace('\\', "/"));
+/// `Parasitized` and `parasitized` are two folders and one class: were both kept, one of them would
+/// silently count as healthy.
+fn refuse_twins(classes: &BTreeMap<String, usize>, data: &Path) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for class in classes.keys() {
+        if let Some(twin) = seen.insert(class.to_lowercase(), class) {
+            return Err(bad_input!(
+                "{}: the class folders {twin:?} and {class:?} differ only by case; \
+                 give both the same name",
+                data.display()
+            ));
         }
     }
-    Ok(names)
+    Ok(())
+}
+
+/// The names below a folder with `/`, and those that are no UTF-8 as far as they can be shown.
+fn folder_names(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let mut names = Vec::new();
+    let mut nameless = Vec::new();
+    for path in files::below(root)? {
+        let relative = path.strip_prefix(root).unwrap_or(&path);
+        let parts: Option<Vec<_>> = relative.iter().map(|part| part.to_str()).collect();
+        match parts {
+            Some(parts) => names.push(parts.join("/")),
+            None => {
+                let shown = relative.display().to_string();
+                tracing::warn!("{shown}: left out: its name is not UTF-8; rename it");
+                nameless.push(shown);
+            }
+        }
+    }
+    Ok((names, nameless))
 }
 
 fn read_limited(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path)?;
+    read_crop(File::open(path)?)
+}
+
+/// Reads to the end, but no more than a crop may have.
+fn read_crop(reader: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_CROP_BYTES).read_to_end(&mut bytes)?;
+    reader.take(MAX_CROP_BYTES + 1).read_to_end(&mut bytes)?;
+    anyhow::ensure!(
+        bytes.len() as u64 <= MAX_CROP_BYTES,
+        "more than {} MiB, too large for a cell's picture",
+        MAX_CROP_BYTES >> 20
+    );
     Ok(bytes)
 }
 
@@ -270,6 +319,13 @@ fn open_zip(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
 
 fn zip_names(path: &Path) -> Result<Vec<String>> {
     let zip = open_zip(path)?;
+    if zip.has_duplicate_names() {
+        return Err(bad_input!(
+            "{}: two entries of the archive have the same name, and only one could be read; \
+             pack it anew",
+            path.display()
+        ));
+    }
     let mut names = Vec::new();
     for name in zip.file_names() {
         let name = name
@@ -292,98 +348,11 @@ fn zip_names(path: &Path) -> Result<Vec<String>> {
 }
 
 fn read_entry(zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    zip.by_name(name)?
-        .take(MAX_CROP_BYTES)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::io::Write;
-    use zip::write::SimpleFileOptions;
-
-    fn nih() -> Regex {
-        Regex::new(NIH_SUBJECT).unwrap()
-    }
-
-    fn write_zip(path: &Path, names: &[&str]) {
-        let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
-        for name in names {
-            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(name.as_bytes()).unwrap();
-        }
-        zip.finish().unwrap();
-    }
-
-    fn write_folder(root: &Path, names: &[&str]) {
-        for name in names {
-            let path = root.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, name.as_bytes()).unwrap();
-        }
-    }
-
-    const NAMES: [&str; 4] = [
-        "cell_images/Parasitized/C12P3ThinF_cell_1.png",
-        "cell_images/Parasitized/Thumbs.db",
-        "cell_images/Uninfected/C12ThinF_cell_2.png",
-        "cell_images/Uninfected/C7ThinF_cell_3.png",
-    ];
-
-    #[test]
-    fn a_zip_and_its_folder_are_the_same_data_set() {
-        let dir = tempfile::tempdir().unwrap();
-        write_folder(&dir.path().join("f"), &NAMES);
-        write_zip(&dir.path().join("d.zip"), &NAMES);
-        let folder = Dataset::open(&dir.path().join("f"), &nih()).unwrap();
-        let zip = Dataset::open(&dir.path().join("d.zip"), &nih()).unwrap();
-        assert_eq!(folder.samples, zip.samples);
-        assert_eq!(folder.classes, ["Parasitized", "Uninfected"]);
-        assert_eq!(folder.ignored, ["cell_images/Parasitized/Thumbs.db"]);
-        let subjects: Vec<_> = folder.samples.iter().map(|s| s.subject.as_str()).collect();
-        assert_eq!(subjects, ["12", "12", "7"]);
-        assert_eq!(folder.class_counts(), [1, 2]);
-        assert_eq!(folder.sha256().unwrap(), zip.sha256().unwrap());
-        let read = zip
-            .map_bytes(&[2, 0], |i, bytes| (i, bytes.unwrap()))
-            .unwrap();
-        assert_eq!(read[0], (2, NAMES[3].as_bytes().to_vec()));
-        assert_eq!(read[1], (0, NAMES[0].as_bytes().to_vec()));
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_said_in_a_sentence() {
-        let dir = tempfile::tempdir().unwrap();
-        let refuse = |names: &[&str]| {
-            let path = dir.path().join("bad.zip");
-            write_zip(&path, names);
-            Dataset::open(&path, &nih()).unwrap_err().to_string()
-        };
-        assert!(refuse(&["a/../../etc/C1.png"]).contains("points outside"));
-        assert!(refuse(&["/a/C1.png"]).contains("points outside"));
-        assert!(refuse(&["C1.png"]).contains("class folder"));
-        assert!(refuse(&["a/cell.png"]).contains("--subject-pattern"));
-        assert!(refuse(&["a/Thumbs.db"]).contains("no images"));
-        let empty = dir.path().join("empty");
-        fs::create_dir(&empty).unwrap();
-        assert!(
-            Dataset::open(&empty, &nih())
-                .unwrap_err()
-                .to_string()
-                .contains("no images")
-        );
-        let text = dir.path().join("text.zip");
-        fs::write(&text, "no zip").unwrap();
-        assert!(
-            Dataset::open(&text, &nih())
-                .unwrap_err()
-                .to_string()
-                .contains("zip")
-        );
-        assert!(Dataset::open(&dir.path().join("absent"), &nih()).is_err());
+    match zip.by_name(name) {
+        Ok(entry) => read_crop(entry),
+        Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => Err(anyhow::anyhow!(
+            "encrypted; unpack the archive with its password and give the folder"
+        )),
+        Err(e) => Err(e.into()),
     }
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use rayon::prelude::*;
 use smearscope_common::engine::{Model, Worker};
 use smearscope_common::image;
 use smearscope_common::model_card::InputSpec;
@@ -244,22 +243,6 @@ pub fn load_model(path: &Path) -> Result<Model> {
     let bytes = std::fs::read(path)
         .map_err(|e| bad_input!("{}: the model cannot be read: {e}", path.display()))?;
     Model::load(&bytes).with_context(|| path.display().to_string())
-}
-
-/// Classifies single images in parallel; each answer or error in the order of the paths.
-pub fn predict(
-    model: &Model,
-    paths: &[std::path::PathBuf],
-) -> Vec<Result<smearscope_common::engine::Opinion>> {
-    let workers = WorkerPool::new(model);
-    paths
-        .par_iter()
-        .map(|path| {
-            let bytes = std::fs::read(path)?;
-            let crop = image::decode(&bytes)?;
-            workers.with(|worker| Ok(worker.classify(&crop)?))
-        })
-        .collect()
 }
 
 /// The logits of the network for one prepared input; used to fill the card's self-test.

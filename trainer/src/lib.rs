@@ -9,6 +9,8 @@ pub mod cli;
 pub mod commands;
 pub mod crossval;
 pub mod dataset;
+#[cfg(test)]
+mod dataset_tests;
 pub mod densenet;
 #[cfg(test)]
 mod densenet_tests;
@@ -16,6 +18,7 @@ pub mod device;
 pub mod download;
 #[cfg(test)]
 mod download_tests;
+pub mod duplicates;
 pub mod error;
 pub mod evaluate;
 pub mod evaluate_command;
@@ -23,20 +26,29 @@ pub mod export;
 #[cfg(test)]
 mod export_tests;
 pub mod fetch;
+pub mod files;
 pub mod frozen;
 pub mod grad_cam;
 pub mod inspect;
+pub mod inspect_command;
+mod inspect_text;
 pub mod loader;
 pub mod memory;
 pub mod metrics;
+pub mod montage;
 pub mod onnx_graph;
 pub mod optimizer;
 pub mod plot;
+pub mod predict;
+pub mod predict_command;
 pub mod predictions;
+pub mod progress;
 pub mod recipe;
 pub mod report;
 pub mod schedule;
 pub mod split;
+pub mod suspects;
+pub mod suspects_page;
 pub mod tensorboard;
 pub mod train;
 pub mod train_command;

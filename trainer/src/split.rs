@@ -1,6 +1,6 @@
 //! Which sample is for what: by subject, so that nobody's cells are on both sides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -199,6 +199,47 @@ impl Split {
             })?;
         }
         writer.into_inner().context("cannot finish the split CSV")
+    }
+
+    /// Refuses a split in which a subset that was given a share has no sample: with so few subjects
+    /// nothing can be chosen or stated.
+    ///
+    /// # Errors
+    /// Names the subset and the number of subjects.
+    pub fn refuse_empty(&self, dataset: &Dataset, shares: [f64; 3]) -> Result<()> {
+        let mut all = Subset::ALL.into_iter().zip(shares);
+        let Some((empty, _)) =
+            all.find(|(subset, share)| *share > 0.0 && self.indices(*subset).is_empty())
+        else {
+            return Ok(());
+        };
+        let subjects: BTreeSet<_> = dataset.samples.iter().map(|s| &s.subject).collect();
+        Err(bad_input!(
+            "the {empty} subset would be empty: the cells of {} subject(s) can't be dealt by these \
+             shares; give --val and --test larger shares, or 0 for none, or collect more subjects",
+            subjects.len()
+        ))
+    }
+
+    /// Classes that a subset lacks, in a sentence each: it can say nothing about them.
+    pub fn warnings(&self, dataset: &Dataset) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for subset in Subset::ALL {
+            let indices = self.indices(subset);
+            let there: BTreeSet<usize> =
+                indices.iter().map(|&i| dataset.samples[i].class).collect();
+            if there.is_empty() {
+                continue;
+            }
+            for (class, name) in dataset.classes.iter().enumerate() {
+                if !there.contains(&class) {
+                    warnings.push(format!(
+                        "the {subset} subset has no cell of the class {name}"
+                    ));
+                }
+            }
+        }
+        warnings
     }
 
     /// The indices of the samples in a subset.
@@ -419,5 +460,33 @@ mod tests {
                 .to_string()
                 .contains("not a split CSV")
         );
+    }
+
+    #[test]
+    fn an_empty_subset_is_refused_and_a_missing_class_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            "Parasitized/C1_a.png",
+            "Uninfected/C1_b.png",
+            "Uninfected/C2_c.png",
+        ];
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        let data = Dataset::open(dir.path(), &Regex::new(NIH_SUBJECT).unwrap()).unwrap();
+        let shares = [0.7, 0.1, 0.2];
+        let split = Split::by_subject(&data, shares, 1);
+        let said = split.refuse_empty(&data, shares).unwrap_err().to_string();
+        assert!(said.starts_with("the val subset would be empty"), "{said}");
+        assert!(said.contains("2 subject(s)"), "{said}");
+
+        let halves = [0.5, 0.0, 0.5];
+        let split = Split::by_subject(&data, halves, 1);
+        split.refuse_empty(&data, halves).unwrap();
+        let lacking = split.warnings(&data);
+        assert_eq!(lacking.len(), 1, "{lacking:?}");
+        assert!(lacking[0].ends_with("has no cell of the class Parasitized"));
     }
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +23,7 @@ use crate::loader::{Crops, normalise, to_unit};
 use crate::memory;
 use crate::metrics;
 use crate::optimizer::{Optimizer, Rule};
+use crate::progress;
 use crate::schedule::Schedule;
 use crate::split::{Split, Subset};
 use crate::tensorboard::Events;
@@ -323,7 +323,11 @@ fn one_epoch(
         (epoch - 1) * batches.len() as u64,
         settings.epochs * batches.len() as u64,
     );
-    let bar = progress_bar(epoch, settings.epochs, order.len() as u64);
+    let bar = progress::bar(
+        format!("epoch {epoch}/{}", settings.epochs),
+        "cells",
+        order.len(),
+    );
     let mut total: Option<Tensor> = None;
     let mut rate = 0.0;
     for (step, batch) in (before..).zip(batches) {
@@ -367,18 +371,6 @@ fn one_epoch(
 /// u8 pixels → random views, normalised, laid out as convolutions like it.
 pub fn views(pixels: &Tensor, augment: &Augment, input: &InputSpec) -> Tensor {
     channels_last(&normalise(&augment.apply(&to_unit(pixels)), input))
-}
-
-/// A bar on a terminal; nothing elsewhere.
-fn progress_bar(epoch: u64, epochs: u64, crops: u64) -> ProgressBar {
-    let bar = ProgressBar::new(crops);
-    let template = "{prefix} {wide_bar} {pos}/{len} cells, {per_sec}, {eta} left";
-    // The template is a constant and valid; a wrong one only costs looks.
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-    bar
 }
 
 fn say(line: &Epoch, epochs: u64) {
