@@ -104,7 +104,7 @@ impl Split {
         let mut order: Vec<usize> = (0..dataset.samples.len()).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let totals = dataset.class_counts();
-        let mut dealt = vec![0; totals.len()];
+        let mut dealt = vec![0usize; totals.len()];
         let mut subsets = vec![Subset::Train; order.len()];
         for i in order {
             let class = dataset.samples[i].class;
