@@ -1,13 +1,15 @@
 //! `predictions.csv`: what was said of cells by models that never saw their subjects.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
+use crate::dataset::Dataset;
 use crate::error::bad_input;
+use crate::metrics::Judged;
 
 /// Its name in a folder of `crossval` or of one run.
 pub const PREDICTIONS: &str = "predictions.csv";
@@ -27,6 +29,25 @@ pub struct Prediction {
     pub p_parasitized: f64,
     /// Which fold's model said so; none for a single run, whose test subset is listed.
     pub fold: Option<usize>,
+}
+
+/// The lines of a single run, from its judged test cells, which are samples of the data set.
+pub fn of_run(dataset: &Dataset, cells: &[Judged]) -> Vec<Prediction> {
+    let class_of: HashMap<&str, usize> = dataset
+        .samples
+        .iter()
+        .map(|sample| (sample.file.as_str(), sample.class))
+        .collect();
+    cells
+        .iter()
+        .map(|cell| Prediction {
+            file: cell.file.clone(),
+            subject: cell.subject.clone(),
+            class: dataset.classes[class_of[cell.file.as_str()]].clone(),
+            p_parasitized: cell.p,
+            fold: None,
+        })
+        .collect()
 }
 
 /// Writes `predictions.csv`, whole or not at all. Probabilities keep every digit.

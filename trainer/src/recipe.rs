@@ -24,7 +24,7 @@ const STD: [f32; 3] = [0.229, 0.224, 0.225];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Recipe {
     /// What measured best: all of the network learns, at 64 pixels, with strong views and a split
-    /// by subject (docs/recipe.md has the evidence).
+    /// by subject (docs/train.md has the evidence).
     Best,
     /// The public tutorial: frozen ImageNet features, head of 460 units, Adam at 0.003, batch 32,
     /// 224 pixels, 10 epochs, and its random split, which leaks subjects.

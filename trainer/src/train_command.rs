@@ -1,6 +1,5 @@
 //! `train`: from a data set to a run folder with weights, figures and a report.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +14,8 @@ use crate::commands::{deal, open};
 use crate::dataset::Dataset;
 use crate::densenet::DenseNet;
 use crate::error::bad_input;
-use crate::evaluate::Evaluation;
 use crate::metrics::Metrics;
 use crate::plot;
-use crate::predictions::{self, PREDICTIONS, Prediction};
 use crate::recipe::Options;
 use crate::report;
 use crate::split::{self, Split, SplitBy, Subset};
@@ -215,25 +212,9 @@ fn to_its_end(
         tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
         return Ok(None);
     }
-    let Evaluation { cells, metrics, .. } = report::judge_run(run, out, dataset, machine.device)?;
-    let class_of: HashMap<&str, usize> = dataset
-        .samples
-        .iter()
-        .map(|s| (s.file.as_str(), s.class))
-        .collect();
-    let rows: Vec<_> = cells
-        .into_iter()
-        .map(|cell| Prediction {
-            class: dataset.classes[class_of[cell.file.as_str()]].clone(),
-            file: cell.file,
-            subject: cell.subject,
-            p_parasitized: cell.p,
-            fold: None,
-        })
-        .collect();
-    // Last: where it is, the run is done.
-    predictions::write(&out.join(PREDICTIONS), &rows)?;
-    Ok(Some(metrics))
+    Ok(Some(
+        report::judge_run(run, out, dataset, machine.device)?.metrics,
+    ))
 }
 
 /// A folder that holds anything is left alone, except for what a run leaves that was killed before

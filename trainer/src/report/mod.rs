@@ -23,6 +23,7 @@ use crate::evaluate::{self, Evaluation};
 use crate::metrics::curves;
 use crate::metrics::{AtThreshold, Judged, Metrics, SubjectMetrics};
 use crate::plot;
+use crate::predictions::{self, PREDICTIONS};
 use crate::split::{SplitBy, Subset};
 use facts::{Fact, data_facts, decision_facts, file_name, flat, started_from};
 use pictures::{Picture, SHOWN, Witness};
@@ -97,7 +98,8 @@ struct Origin {
     no_heat: Option<&'static str>,
 }
 
-/// Evaluates a run on its test subset and leaves `test.json` and `report.html` in its folder.
+/// Evaluates a run on its test subset and leaves `test.json`, `report.html` and `predictions.csv` in
+/// its folder, the last as the sign that it is done.
 ///
 /// # Errors
 /// The folder or its data can't be read, the test subset is empty, or the folder can't be written.
@@ -112,6 +114,8 @@ pub fn judge_run(
     checkpoint::write_whole(&folder.join(checkpoint::TEST), &json)?;
     let html = of_run(run, folder, dataset, &evaluation, Subset::Test, device)?;
     checkpoint::write_whole(&folder.join(REPORT), html.as_bytes())?;
+    let rows = predictions::of_run(dataset, &evaluation.cells);
+    predictions::write(&folder.join(PREDICTIONS), &rows)?;
     Ok(evaluation)
 }
 
