@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
+use crate::bench::BenchArgs;
 use crate::calibrate_command::CalibrateArgs;
 use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
@@ -126,6 +127,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measures what this machine does in a second: images decoded, augmented, learned from, judged.
+    #[command(after_help = "Examples:\n  smearscope-train bench\n  \
+        smearscope-train bench cell_images.zip --device cuda --steps 50 --json")]
+    Bench(Box<BenchArgs>),
 }
 
 /// How much goes where.

@@ -13,7 +13,7 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
-    calibrate_command, crossval, evaluate_command, fetch, inspect_command, predict_command,
+    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, predict_command,
     train_command,
 };
 
@@ -46,6 +46,7 @@ pub fn run(command: Command) -> Result<()> {
         }
         Command::Evaluate(args) => evaluate_command::run(&args),
         Command::Calibrate(args) => calibrate_command::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Predict(args) => predict_command::run(&args),
         Command::Export {
             run,

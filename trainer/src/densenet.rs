@@ -286,7 +286,7 @@ impl DenseNet {
         let stem = self
             .stem_norm
             .forward_t(&self.stem.forward(&pixels), train)
-            .relu()
+            .relu_()
             .max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
         (0..blocks).fold(stem, |x, block| self.block(block, x, train))
     }
@@ -296,7 +296,7 @@ impl DenseNet {
         let maps = (blocks..BLOCKS).fold(maps, |x, block| self.block(block, x, train));
         self.last_norm
             .forward_t(&maps, train)
-            .relu()
+            .relu_()
             .adaptive_avg_pool2d([1, 1])
             .flatten(1, -1)
             .to_kind(Kind::Float)
@@ -307,17 +307,17 @@ impl DenseNet {
         let before = block.checked_sub(1).and_then(|b| self.blocks[b].1.as_ref());
         let mut x = match before {
             Some(Transition { norm, conv }) => conv
-                .forward(&norm.forward_t(&maps, train).relu())
+                .forward(&norm.forward_t(&maps, train).relu_())
                 .avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>),
             None => maps,
         };
         for layer in &self.blocks[block].0 {
             let inner = layer
                 .conv1
-                .forward(&layer.norm1.forward_t(&x, train).relu());
+                .forward(&layer.norm1.forward_t(&x, train).relu_());
             let new = layer
                 .conv2
-                .forward(&layer.norm2.forward_t(&inner, train).relu());
+                .forward(&layer.norm2.forward_t(&inner, train).relu_());
             x = Tensor::cat(&[x, new], 1);
         }
         x

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod augment;
+pub mod bench;
 pub mod calibrate;
 pub mod calibrate_command;
 pub mod checkpoint;

@@ -167,6 +167,11 @@ impl Options {
         }
     }
 
+    /// Crops per step.
+    pub fn batch(&self) -> i64 {
+        self.batch.unwrap_or(self.of(64, 32))
+    }
+
     /// Where to compute.
     ///
     /// # Errors
@@ -204,7 +209,7 @@ impl Options {
             .unwrap_or(self.of(Views::Strong, Views::Tutorial));
         let settings = Settings {
             epochs: self.epochs.unwrap_or(self.of(12, 10)),
-            batch: self.batch.unwrap_or(self.of(64, 32)),
+            batch: self.batch(),
             rate: self.rate.unwrap_or(self.of(2e-3, 3e-3)),
             backbone_factor: self
                 .backbone_factor

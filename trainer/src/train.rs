@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use smearscope_common::model_card::InputSpec;
-use tch::nn::VarStore;
+use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::augment::Augment;
@@ -111,7 +111,7 @@ pub struct Machine {
 }
 
 /// What the network learns from.
-enum Material {
+pub(crate) enum Material {
     /// Pixels, of which every batch is a new random view.
     Crops(Crops),
     /// What a frozen backbone says of them.
@@ -176,7 +176,7 @@ pub fn train(
         let epoch = progress.epochs.len() as u64 + 1;
         let start = Instant::now();
         let (train_loss, rate) = memory::guarded(settings.batch, || {
-            one_epoch(run, epoch, net, &mut optimizer, &training)
+            one_epoch(settings, &run.input, epoch, net, &mut optimizer, &training)
         })??;
         let trained = start.elapsed().as_secs_f64();
         let (crops, logits) = match &validation {
@@ -233,7 +233,8 @@ fn is_over(progress: &Progress, settings: &Settings) -> bool {
     progress.epochs.len() as u64 >= settings.epochs || progress.since_best() >= settings.patience
 }
 
-fn optimizer(settings: &Settings, store: &VarStore) -> Optimizer {
+/// The optimizer over what learns of `store`.
+pub(crate) fn optimizer(settings: &Settings, store: &VarStore) -> Optimizer {
     let mut variables: Vec<_> = store.variables().into_iter().collect();
     variables.sort_by(|a, b| a.0.cmp(&b.0));
     let (mut head, mut backbone) = (Vec::new(), Vec::new());
@@ -299,14 +300,14 @@ fn material(
 ///
 /// Order, views and dropout are drawn anew from seed and epoch, so that a run that is resumed sees
 /// what it would have seen.
-fn one_epoch(
-    run: &Run,
+pub(crate) fn one_epoch(
+    settings: &Settings,
+    input: &InputSpec,
     epoch: u64,
     net: &DenseNet,
     optimizer: &mut Optimizer,
     training: &Material,
 ) -> Result<(f64, f64)> {
-    let settings = &run.settings;
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     rng.set_stream(epoch);
     let mut order: Vec<i64> = (0..training.len()).collect();
@@ -316,8 +317,6 @@ fn one_epoch(
         order.pop();
     }
     tch::manual_seed(rand::Rng::random::<i64>(&mut rng));
-    let weights = (!settings.class_weights.is_empty())
-        .then(|| Tensor::from_slice(&settings.class_weights).to_kind(Kind::Float));
     let batches = order.chunks(settings.batch as usize);
     let (before, all) = (
         (epoch - 1) * batches.len() as u64,
@@ -333,28 +332,16 @@ fn one_epoch(
     for (step, batch) in (before..).zip(batches) {
         let (logits, labels) = match training {
             Material::Crops(crops) => {
-                let views =
-                    tch::no_grad(|| views(&crops.pixels(batch), &settings.augment, &run.input));
-                (
-                    net.head(&net.features(&views, true), true),
-                    crops.labels_of(batch),
-                )
+                let views = tch::no_grad(|| views(&crops.pixels(batch), &settings.augment, input));
+                (net.forward_t(&views, true), crops.labels_of(batch))
             }
             Material::Features(features) => {
                 let labels = features.crops.labels_of(batch);
                 (net.head(&features.of(epoch, batch), true), labels)
             }
         };
-        let weights = weights.as_ref().map(|w| w.to_device(labels.device()));
-        let loss = logits.cross_entropy_loss(
-            &labels,
-            weights,
-            Reduction::Mean,
-            -100,
-            settings.label_smoothing,
-        );
         rate = settings.schedule.rate(settings.rate, step, all);
-        optimizer.step(&loss, rate);
+        let loss = learn(settings, optimizer, &logits, &labels, rate);
         // Summed on the device: asking for each number would make the processor wait for it.
         let sum = loss.detach().to_kind(Kind::Double) * batch.len() as f64;
         total = Some(match total {
@@ -366,6 +353,29 @@ fn one_epoch(
     bar.finish_and_clear();
     let total = total.map_or(Ok(f64::NAN), f64::try_from)?;
     Ok((total / order.len() as f64, rate))
+}
+
+/// Moves what learns one step towards the labels; the loss before it.
+pub(crate) fn learn(
+    settings: &Settings,
+    optimizer: &mut Optimizer,
+    logits: &Tensor,
+    labels: &Tensor,
+    rate: f64,
+) -> Tensor {
+    let weights = (!settings.class_weights.is_empty()).then(|| {
+        let weights = Tensor::from_slice(&settings.class_weights).to_kind(Kind::Float);
+        weights.to_device(labels.device())
+    });
+    let loss = logits.cross_entropy_loss(
+        labels,
+        weights,
+        Reduction::Mean,
+        -100,
+        settings.label_smoothing,
+    );
+    optimizer.step(&loss, rate);
+    loss
 }
 
 /// u8 pixels → random views, normalised, laid out as convolutions like it.
