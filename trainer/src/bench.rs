@@ -79,13 +79,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         // Who the cells came from doesn't matter here: each is its own subject.
         Some(data) => {
             let dataset = Dataset::open(data, &each_its_own()?)?;
-            memory::guarded(batch, || measure(args, &dataset))??
+            memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??
         }
         None => {
             let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
             draw(folder.path())?;
             let dataset = Dataset::open(folder.path(), &each_its_own()?)?;
-            memory::guarded(batch, || measure(args, &dataset))??
+            memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??
         }
     };
     if args.json {
@@ -102,7 +102,9 @@ fn each_its_own() -> Result<Regex> {
 
 fn measure(args: &BenchArgs, dataset: &Dataset) -> Result<Rates> {
     let machine = args.options.machine()?;
-    let settings = args.options.settings(dataset, &machine, SEED)?;
+    let settings = args
+        .options
+        .settings(&dataset.class_counts(), &machine, SEED)?;
     if settings.freeze != Freeze::None {
         return Err(bad_input!(
             "bench measures a network that learns as a whole: add --freeze none"

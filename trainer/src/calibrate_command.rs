@@ -6,11 +6,12 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::calibrate::{self, Calibration, Target};
-use crate::checkpoint::{self, Run};
+use crate::checkpoint::Run;
 use crate::device::Wish;
 use crate::evaluate_command::dataset_of;
 use crate::report;
-use crate::split::{Split, Subset};
+use crate::split::Subset;
+use crate::train::Machine;
 
 /// Arguments of `calibrate`.
 #[derive(Debug, Args)]
@@ -39,11 +40,11 @@ pub struct CalibrateArgs {
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     let run = Run::read(&args.run)?;
     let dataset = dataset_of(&run, &args.run, args.data.as_deref())?;
-    let device = args.device.device()?;
-    let calibration = calibrate::calibrate_run(&run, &args.run, &dataset, args.target, device)?;
-    let split = Split::read(&args.run.join(checkpoint::SPLIT), &dataset, run.split_by)?;
+    let machine = Machine::of(args.device.device()?);
+    let calibration = calibrate::calibrate_run(&run, &args.run, &dataset, args.target, &machine)?;
+    let split = run.split(&args.run, &dataset)?;
     if !split.indices(Subset::Test).is_empty() {
-        report::judge_run(&run, &args.run, &dataset, device)?;
+        report::judge_run(&run, &args.run, &dataset, &machine)?;
     }
     if args.json {
         println!("{}", serde_json::to_string(&calibration)?);

@@ -18,10 +18,12 @@ use smearscope_common::model_card::InputSpec;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
+use crate::calibrate::Target;
+use crate::dataset::Dataset;
 use crate::densenet::{Architecture, DenseNet, Head};
 use crate::error::bad_input;
 use crate::optimizer::Optimizer;
-use crate::split::SplitBy;
+use crate::split::{self, Split, SplitBy};
 use crate::train::{Epoch, Settings};
 use crate::weights;
 
@@ -46,6 +48,9 @@ pub struct Run {
     pub split_sha256: String,
     /// Whether whole subjects were dealt to the subsets. If not, figures flatter.
     pub split_by: SplitBy,
+    /// What the threshold is to reach on the validation subset.
+    #[serde(default)]
+    pub target: Target,
     /// SHA-256 of the weights that training started from.
     pub parent: Option<String>,
     /// How it was trained.
@@ -80,6 +85,36 @@ impl Run {
         })?;
         serde_json::from_str(&json)
             .map_err(|e| bad_input!("{}: not readable by this version: {e}", path.display()))
+    }
+
+    /// The split that a run was trained on.
+    ///
+    /// # Errors
+    /// It is not readable, does not fit the data, or has changed since.
+    pub fn split(&self, folder: &Path, dataset: &Dataset) -> Result<Split> {
+        let path = folder.join(SPLIT);
+        let csv =
+            fs::read(&path).map_err(|e| bad_input!("{}: cannot be read: {e}", path.display()))?;
+        if split::sha256(&csv) != self.split_sha256 {
+            return Err(bad_input!(
+                "{}: its {SPLIT} has changed since it was begun, so nobody knows any more what the \
+                 weights have seen",
+                folder.display()
+            ));
+        }
+        Split::read(&path, dataset, self.split_by)
+    }
+
+    /// Whether another run was trained alike: everything but where it began, the split and the
+    /// place of the data.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.architecture == other.architecture
+            && self.head == other.head
+            && self.classes == other.classes
+            && self.input == other.input
+            && self.data_sha256 == other.data_sha256
+            && self.split_by == other.split_by
+            && self.settings == other.settings
     }
 
     /// The network of a run with its best weights.
@@ -218,8 +253,7 @@ pub fn load_state(path: &Path, store: &VarStore, optimizer: &mut Optimizer) -> R
             variable.copy_(&saved);
         }
         optimizer.restore(find)
-    })
-    .with_context(|| path.display().to_string())?;
+    })?;
     Progress::from_csv(&Vec::<u8>::try_from(find(METRICS)?)?)
         .map_err(|e| bad_input!("{}: not of this version: {e}", path.display()))
 }

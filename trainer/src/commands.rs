@@ -13,8 +13,8 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
-    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, predict_command,
-    train_command,
+    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, memory,
+    predict_command, train_command,
 };
 
 /// Carries out one subcommand.
@@ -34,20 +34,26 @@ pub fn run(command: Command) -> Result<()> {
         } => split_command(&data, &out, &shares, by, json),
         Command::Train(args) => match train_command::run(&args)? {
             Some(metrics) => evaluate_command::print(&metrics, args.json),
-            None => Ok(()),
+            None => {
+                if args.json {
+                    println!("{}", json!({"run": args.out, "test": null}));
+                }
+                Ok(())
+            }
         },
         Command::Crossval(args) => {
             match crossval::run(&args)? {
                 Some(summary) if args.json => println!("{}", serde_json::to_string(&summary)?),
                 Some(summary) => crossval::print(&summary),
+                None if args.json => println!("{}", json!({"fold": args.fold, "out": args.out})),
                 None => {}
             }
             Ok(())
         }
-        Command::Evaluate(args) => evaluate_command::run(&args),
-        Command::Calibrate(args) => calibrate_command::run(&args),
+        Command::Evaluate(args) => on_device(|| evaluate_command::run(&args)),
+        Command::Calibrate(args) => on_device(|| calibrate_command::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Predict(args) => predict_command::run(&args),
+        Command::Predict(args) => on_device(|| predict_command::run(&args)),
         Command::Export {
             run,
             out,
@@ -84,6 +90,11 @@ pub fn run(command: Command) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Runs what may find too little memory where the user chose no batch size.
+fn on_device(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    memory::guarded(memory::ANOTHER_DEVICE, work)?
 }
 
 /// Opens the data set of a command line.

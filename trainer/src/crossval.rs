@@ -5,7 +5,6 @@
 //! in `predictions.csv` and `crossval.json`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -50,7 +49,7 @@ pub struct CrossvalArgs {
     pub seed: u64,
     /// A cell is suspected to carry the wrong label when the model that never saw its subject is
     /// this sure of another one.
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = 0.95, value_parser = suspects::confidence)]
     pub suspect_confidence: f64,
     /// How to train.
     #[command(flatten)]
@@ -128,31 +127,33 @@ fn folder(out: &Path, fold: usize) -> PathBuf {
 
 fn train_fold(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize], fold: usize) -> Result<()> {
     let out = folder(&args.out, fold);
-    if out.join(PREDICTIONS).exists() {
-        tracing::info!("{} is done", out.display());
-        return Ok(());
-    }
-    if out.join(checkpoint::RUN).exists() {
-        train_command::resume(&out, dataset, &args.options)?;
-        return Ok(());
-    }
-    fs::create_dir_all(&out)?;
+    let (options, by) = (&args.options, SplitBy::Subject);
     let split = Split::of_fold(dataset, folds, fold, args.val, args.seed);
-    let by = SplitBy::Subject;
-    train_command::start(
-        &out,
-        &args.data,
-        dataset,
-        &split,
-        by,
-        &args.options,
-        args.seed,
-    )?;
+    if out.join(checkpoint::METRICS).exists() {
+        let run = Run::read(&out)?;
+        let (wanted, _) = train_command::plan(&args.data, dataset, &split, by, options, args.seed)?;
+        if !run.is_alike(&wanted) || run.split_sha256 != wanted.split_sha256 {
+            return Err(bad_input!(
+                "{}: was begun with other options, data or another machine's arithmetic; give those \
+                 again, or another --out",
+                out.display()
+            ));
+        }
+        if out.join(PREDICTIONS).exists() {
+            tracing::info!("{} is done", out.display());
+        } else {
+            train_command::resume(&out, dataset, options)?;
+        }
+        return Ok(());
+    }
+    train_command::start(&out, &args.data, dataset, &split, by, options, args.seed)?;
     Ok(())
 }
 
 fn collect(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize]) -> Result<Summary> {
     let mut rows: Vec<Prediction> = Vec::with_capacity(dataset.samples.len());
+    let data_sha256 = dataset.sha256()?;
+    let mut first: Option<Run> = None;
     for fold in 0..args.folds {
         let out = folder(&args.out, fold);
         if !out.join(PREDICTIONS).exists() {
@@ -161,8 +162,16 @@ fn collect(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize]) -> Result<Su
                 out.display()
             ));
         }
-        if Run::read(&out)?.data_sha256 != dataset.sha256()? {
+        let run = Run::read(&out)?;
+        if run.data_sha256 != data_sha256 {
             return Err(bad_input!("{}: was trained on other data", out.display()));
+        }
+        let first = first.get_or_insert_with(|| run.clone());
+        if !run.is_alike(first) {
+            return Err(bad_input!(
+                "{}: was trained otherwise than fold 0, so their figures don't belong together",
+                out.display()
+            ));
         }
         let of_fold = predictions::read(&out.join(PREDICTIONS))?;
         rows.extend(of_fold.into_iter().map(|row| Prediction {

@@ -351,8 +351,3 @@ pub fn channels_last(pixels: &Tensor) -> Tensor {
         .contiguous()
         .permute([0, 3, 1, 2])
 }
-
-/// Mean negative log-likelihood of integer `labels` under the `logits`.
-pub fn nll(logits: &Tensor, labels: &Tensor) -> Tensor {
-    logits.log_softmax(-1, Kind::Float).nll_loss(labels)
-}

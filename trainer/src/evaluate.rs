@@ -11,13 +11,14 @@ use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
 use crate::calibrate::{Calibration, Decision};
-use crate::checkpoint::{self, Run};
+use crate::checkpoint::Run;
 use crate::dataset::Dataset;
 use crate::densenet::{DenseNet, channels_last};
 use crate::error::bad_input;
-use crate::loader::{CROP_MEMORY, Crops, normalise, to_unit};
+use crate::loader::{Crops, normalise, to_unit};
 use crate::metrics::{Judged, Metrics};
-use crate::split::{Split, Subset};
+use crate::split::Subset;
+use crate::train::Machine;
 
 /// What an evaluation found.
 pub struct Evaluation {
@@ -113,8 +114,7 @@ pub fn subset_of(
             dataset.classes
         ));
     }
-    let split = Split::read(&folder.join(checkpoint::SPLIT), dataset, run.split_by)?;
-    let indices = split.indices(subset);
+    let indices = run.split(folder, dataset)?.indices(subset);
     if indices.is_empty() {
         return Err(bad_input!(
             "{}: its split has no sample for {subset}",
@@ -134,13 +134,13 @@ pub fn evaluate_run(
     folder: &Path,
     dataset: &Dataset,
     subset: Subset,
-    device: Device,
+    machine: &Machine,
 ) -> Result<Evaluation> {
     let indices = subset_of(run, folder, dataset, subset)?;
     let decision = Calibration::read(folder)?
         .map_or_else(Decision::default, |calibration| calibration.decision());
-    let (_store, net) = run.load(folder, device)?;
-    let crops = Crops::load(dataset, &indices, run.input.size, device, CROP_MEMORY)?;
+    let (_store, net) = run.load(folder, machine.device)?;
+    let crops = machine.crops(dataset, &indices, run.input.size)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
     let positive = dataset.parasitized()?;
     let cells = judge(&logits, decision.temperature, &crops, dataset, positive)?;

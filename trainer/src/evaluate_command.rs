@@ -14,6 +14,7 @@ use crate::evaluate;
 use crate::metrics::Metrics;
 use crate::report;
 use crate::split::{Split, SplitBy, Subset};
+use crate::train::Machine;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -63,10 +64,17 @@ fn run_folder(folder: &Path, args: &EvaluateArgs) -> Result<Metrics> {
     }
     let run = Run::read(folder)?;
     let dataset = dataset_of(&run, folder, args.data.as_deref())?;
-    let device = args.device.device()?;
-    let evaluation = evaluate::evaluate_run(&run, folder, &dataset, args.subset, device)?;
+    let machine = Machine::of(args.device.device()?);
+    let evaluation = evaluate::evaluate_run(&run, folder, &dataset, args.subset, &machine)?;
     if let Some(path) = &args.report {
-        let html = report::of_run(&run, folder, &dataset, &evaluation, args.subset, device)?;
+        let html = report::of_run(
+            &run,
+            folder,
+            &dataset,
+            &evaluation,
+            args.subset,
+            machine.device,
+        )?;
         checkpoint::write_whole(path, html.as_bytes())?;
     }
     Ok(evaluation.metrics)
@@ -75,11 +83,22 @@ fn run_folder(folder: &Path, args: &EvaluateArgs) -> Result<Metrics> {
 /// The data of a run: where it was trained on, unless `data` says where it is now.
 ///
 /// # Errors
-/// It can't be read, or is no data set.
+/// It can't be read, is no data set, or `data` is not what the run was trained on.
 pub fn dataset_of(run: &Run, folder: &Path, data: Option<&Path>) -> Result<Dataset> {
     let pattern = Regex::new(&run.subject_pattern)
         .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
-    Dataset::open(data.unwrap_or(&run.data), &pattern)
+    let Some(data) = data else {
+        return Dataset::open(&run.data, &pattern);
+    };
+    let dataset = Dataset::open(data, &pattern)?;
+    if dataset.sha256()? != run.data_sha256 {
+        return Err(bad_input!(
+            "{}: is not the data that {} was trained on; export the run to judge it by other data",
+            data.display(),
+            folder.display()
+        ));
+    }
+    Ok(dataset)
 }
 
 fn onnx(path: &Path, args: &EvaluateArgs) -> Result<Metrics> {
@@ -95,6 +114,9 @@ fn onnx(path: &Path, args: &EvaluateArgs) -> Result<Metrics> {
         Some(split) => Split::read(split, &dataset, SplitBy::Cell)?.indices(args.subset),
         None => (0..dataset.samples.len()).collect(),
     };
+    if indices.is_empty() {
+        return Err(bad_input!("the split has no sample for {}", args.subset));
+    }
     let evaluation = evaluate::evaluate_model(&model, &dataset, &indices)?;
     if let Some(path) = &args.report {
         let subset = args.split.is_some().then_some(args.subset);

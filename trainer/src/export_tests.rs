@@ -14,6 +14,7 @@ use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Tensor};
 
 use crate::augment::Augment;
+use crate::calibrate::Target;
 use crate::checkpoint::{self, Run};
 use crate::densenet::{Architecture, Arithmetic, DenseNet, Head};
 use crate::densenet_tests::made_up;
@@ -42,6 +43,7 @@ pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) 
         data_sha256: "00".into(),
         split_sha256: "00".into(),
         split_by: SplitBy::Subject,
+        target: Target::default(),
         parent: None,
         settings: Settings {
             epochs: 1,

@@ -10,9 +10,6 @@ use crate::densenet::DenseNet;
 use crate::loader::Crops;
 use crate::train;
 
-/// Crops per forward pass.
-const BATCH: usize = 128;
-
 /// Features of some crops, in one or more random views of each.
 ///
 /// Invariant: at least one view; each has as many rows as there are crops.
@@ -57,7 +54,7 @@ pub fn features(
     let places: Vec<i64> = (0..crops.len()).collect();
     let one_view = || -> Result<Tensor> {
         let mut parts = Vec::new();
-        for (i, batch) in places.chunks(BATCH).enumerate() {
+        for (i, batch) in places.chunks(run.settings.batch as usize).enumerate() {
             let pixels = crops.pixels(batch);
             // Work on a graphics card runs on while the next one is given its own.
             let part = match i % (copies.len() + 1) {

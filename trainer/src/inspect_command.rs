@@ -43,7 +43,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "RUN")]
     pub suspects: Option<PathBuf>,
     /// How sure a model must be that a label is wrong, 0.5 to 1.
-    #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = confidence)]
+    #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = suspects::confidence)]
     pub suspect_confidence: f64,
     /// Where the suspects' table, page and pictures go; the folder suspects in RUN if not given.
     #[arg(long, value_name = "DIR", requires = "suspects")]
@@ -51,13 +51,6 @@ pub struct InspectArgs {
     /// One line of JSON on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-fn confidence(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(p) if (0.5..=1.0).contains(&p) => Ok(p),
-        _ => Err("must be a number from 0.5 to 1".into()),
-    }
 }
 
 /// The line of `--json`.

@@ -18,7 +18,7 @@ use crate::error::bad_input;
 const CHUNK: usize = 2048;
 
 /// Bytes of decoded crops that may live on the device, where nothing else is said.
-pub const CROP_MEMORY: u64 = 8 << 30;
+pub const CROP_MEMORY: u64 = 8_000_000_000;
 
 /// Where decoded pixels are.
 enum Pixels {
@@ -118,6 +118,14 @@ impl Crops {
     /// Never: see [`Crops::len`].
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// Bytes of pixels on the device.
+    pub fn device_bytes(&self) -> u64 {
+        match &self.pixels {
+            Pixels::Device(all) => all.numel() as u64,
+            Pixels::Disk(_) => 0,
+        }
     }
 
     /// i64 `[n]`, the classes of the crops at the given places, on the device.

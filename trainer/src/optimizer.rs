@@ -4,9 +4,11 @@
 //! The variables of a group are laid out one after the other in one flat tensor, of which each
 //! becomes a view. A step is then a handful of operations however many variables there are.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
+
+use crate::error::bad_input;
 
 /// Which rule. Constants are those of PyTorch's defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -156,10 +158,11 @@ impl Optimizer {
         for (i, group) in self.groups.iter_mut().enumerate() {
             for (what, tensor) in [("first", &mut group.first), ("second", &mut group.second)] {
                 let saved = find(&format!("optimizer.{i}.{what}"))?;
-                ensure!(
-                    saved.size() == tensor.size(),
-                    "the optimizer's state is of other variables or of another optimizer"
-                );
+                if saved.size() != tensor.size() {
+                    return Err(bad_input!(
+                        "the saved state is that of another optimizer or of other variables"
+                    ));
+                }
                 tensor.copy_(&saved);
             }
         }

@@ -7,10 +7,10 @@ use smearscope_common::model_card::InputSpec;
 
 use crate::augment::Augment;
 use crate::calibrate::Target;
-use crate::dataset::Dataset;
 use crate::densenet::{Architecture, Arithmetic, Head};
 use crate::device::Wish;
 use crate::error::bad_input;
+use crate::loader::CROP_MEMORY;
 use crate::optimizer::Rule;
 use crate::schedule::Schedule;
 use crate::split::SplitBy;
@@ -80,7 +80,7 @@ pub struct Options {
     /// fresh.
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Start from these weights of our own (.onnx or .safetensors), head included.
+    /// Start from this exported model (.onnx), head included; its classes must be those of the data.
     #[arg(long, conflicts_with = "weights")]
     pub base: Option<PathBuf>,
     /// What does not learn [best: none, tutorial: backbone].
@@ -139,7 +139,7 @@ pub struct Options {
     #[arg(long, default_value = "auto")]
     pub device: Wish,
     /// Decoded crops that take more than this many GB live in a temporary file instead.
-    #[arg(long, default_value_t = 8.0, value_name = "GB")]
+    #[arg(long, default_value_t = CROP_MEMORY as f64 / 1e9, value_name = "GB")]
     pub crop_memory: f64,
 }
 
@@ -184,13 +184,14 @@ impl Options {
         })
     }
 
-    /// Everything that the result depends on, beside the data.
+    /// Everything that the result depends on, beside the data. `class_counts` are those of the cells
+    /// to train on.
     ///
     /// # Errors
     /// A number is out of its range.
     pub fn settings(
         &self,
-        dataset: &Dataset,
+        class_counts: &[usize],
         machine: &Machine,
         seed: u64,
     ) -> anyhow::Result<Settings> {
@@ -223,7 +224,7 @@ impl Options {
             label_smoothing: self.label_smoothing,
             class_weights: match self.class_weights {
                 ClassWeights::None => Vec::new(),
-                ClassWeights::Balanced => balanced(&dataset.class_counts()),
+                ClassWeights::Balanced => balanced(class_counts),
             },
             freeze,
             cached_views: if views == Views::None {

@@ -221,6 +221,23 @@ impl Split {
         ))
     }
 
+    /// Refuses a split that nothing can be learnt or chosen from.
+    ///
+    /// # Errors
+    /// Fewer than two samples to train on, or none to validate.
+    pub fn refuse_untrainable(&self) -> Result<()> {
+        if self.indices(Subset::Train).len() < 2 {
+            return Err(bad_input!("the split has fewer than two cells to train on"));
+        }
+        if self.indices(Subset::Val).is_empty() {
+            return Err(bad_input!(
+                "the split has no cell to validate on, by which the best epoch and the threshold are \
+                 chosen; give --val a share above 0, or a split of your own"
+            ));
+        }
+        Ok(())
+    }
+
     /// Classes that a subset lacks, in a sentence each: it can say nothing about them.
     pub fn warnings(&self, dataset: &Dataset) -> Vec<String> {
         let mut warnings = Vec::new();

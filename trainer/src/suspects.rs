@@ -63,6 +63,17 @@ pub struct Count {
     pub predicted: usize,
 }
 
+/// How sure a model must be that a label is wrong, from the command line.
+///
+/// # Errors
+/// Not a number from 0.5 to 1.
+pub fn confidence(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(p) if (0.5..=1.0).contains(&p) => Ok(p),
+        _ => Err("must be a number from 0.5 to 1".into()),
+    }
+}
+
 /// Finds the cells whose label a prediction contradicts with at least `least_confidence`: labelled
 /// parasitized at `p_parasitized` ≤ 1 − it, or labelled anything else at ≥ it. The label that
 /// counts is the data set's of today.

@@ -51,6 +51,9 @@ fn masked_crc(bytes: &[u8]) -> u32 {
         .wrapping_add(0xa282_ead8)
 }
 
+/// Names of event files begin with this, by which TensorBoard finds them.
+pub const PREFIX: &str = "events.out.tfevents";
+
 /// An event file that grows.
 pub struct Events(File);
 
@@ -61,10 +64,7 @@ impl Events {
     /// The folder can't be written.
     pub fn open(folder: &Path) -> Result<Self> {
         let now = Timestamp::now();
-        let path = folder.join(format!(
-            "events.out.tfevents.{}.smearscope",
-            now.as_millisecond()
-        ));
+        let path = folder.join(format!("{PREFIX}.{}.smearscope", now.as_millisecond()));
         let file = OpenOptions::new()
             .append(true)
             .create(true)

@@ -19,8 +19,7 @@ use crate::densenet::{Arithmetic, DenseNet, channels_last};
 use crate::error::bad_input;
 use crate::evaluate::{judge, logits_of_crops};
 use crate::frozen::{self, Features};
-use crate::loader::{Crops, normalise, to_unit};
-use crate::memory;
+use crate::loader::{CROP_MEMORY, Crops, normalise, to_unit};
 use crate::metrics;
 use crate::optimizer::{Optimizer, Rule};
 use crate::progress;
@@ -110,6 +109,25 @@ pub struct Machine {
     pub crop_memory: u64,
 }
 
+impl Machine {
+    /// One device and the usual memory.
+    pub fn of(device: Device) -> Self {
+        Self {
+            device,
+            helpers: vec![device],
+            crop_memory: CROP_MEMORY,
+        }
+    }
+
+    /// Decodes samples to where they fit.
+    ///
+    /// # Errors
+    /// As [`Crops::load`].
+    pub fn crops(&self, dataset: &Dataset, indices: &[usize], size: u32) -> Result<Crops> {
+        Crops::load(dataset, indices, size, self.device, self.crop_memory)
+    }
+}
+
 /// What the network learns from.
 pub(crate) enum Material {
     /// Pixels, of which every batch is a new random view.
@@ -145,16 +163,16 @@ pub fn train(
     let settings = &run.settings;
     let mut optimizer = optimizer(settings, store);
     let last = out.join(checkpoint::LAST);
-    let mut progress = if resume {
-        checkpoint::load_state(&last, store, &mut optimizer)?
-    } else {
-        let progress = Progress::default();
-        checkpoint::save_state(&last, store, &optimizer, &progress)?;
-        checkpoint::write_whole(&out.join(checkpoint::RUN), &serde_json::to_vec_pretty(run)?)?;
-        progress
-    };
-    if is_over(&progress, settings) {
-        return Ok(());
+    let mut progress = Progress::default();
+    if resume {
+        progress = checkpoint::load_state(&last, store, &mut optimizer)?;
+        if progress.epochs.last().is_some_and(|epoch| epoch.best) {
+            // It may have been killed between the two files.
+            checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
+        }
+        if is_over(&progress, settings) {
+            return Ok(());
+        }
     }
     net.set_arithmetic(settings.arithmetic);
     let (training, validation) = material(run, dataset, split, store, net, machine)?;
@@ -171,13 +189,16 @@ pub fn train(
         bad_input!("one crop is not enough to train on")
     );
 
+    if !resume {
+        checkpoint::save_state(&last, store, &optimizer, &progress)?;
+        checkpoint::write_whole(&out.join(checkpoint::RUN), &serde_json::to_vec_pretty(run)?)?;
+    }
     let mut events = Events::open(out)?;
     while !is_over(&progress, settings) {
         let epoch = progress.epochs.len() as u64 + 1;
         let start = Instant::now();
-        let (train_loss, rate) = memory::guarded(settings.batch, || {
-            one_epoch(settings, &run.input, epoch, net, &mut optimizer, &training)
-        })??;
+        let (train_loss, rate) =
+            one_epoch(settings, &run.input, epoch, net, &mut optimizer, &training)?;
         let trained = start.elapsed().as_secs_f64();
         let (crops, logits) = match &validation {
             Material::Crops(crops) => (crops, logits_of_crops(net, &run.input, crops)?),
@@ -190,17 +211,17 @@ pub fn train(
         let judged = judge(&logits, 1.0, crops, dataset, positive)?;
         let val_loss = metrics::loss(&judged);
         if !train_loss.is_finite() || !val_loss.is_finite() {
+            let kept = match progress.lowest() {
+                Some(_) => format!(" (the best weights so far are kept in {})", out.display()),
+                None => String::new(),
+            };
             return Err(bad_input!(
-                "the loss is no longer a number in epoch {epoch}; try a lower --rate than {} \
-                 (the best weights so far are kept in {})",
-                settings.rate,
-                out.display()
+                "the loss is no longer a number in epoch {epoch}; start anew with a lower --rate \
+                 than {}{kept}",
+                settings.rate
             ));
         }
         let best = progress.lowest().is_none_or(|lowest| val_loss < lowest);
-        if best {
-            checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
-        }
         let right = judged.iter().filter(|j| j.truth == (j.p >= 0.5)).count();
         let line = Epoch {
             epoch,
@@ -213,12 +234,15 @@ pub fn train(
             seconds: start.elapsed().as_secs_f64(),
             best,
         };
-        say(&line, settings.epochs);
-        events.write(&line)?;
-        progress.epochs.push(line);
-        checkpoint::write_whole(&out.join(checkpoint::METRICS), &progress.to_csv()?)?;
-        // Last: what this says is done, is.
+        progress.epochs.push(line.clone());
+        // First: what is in the other files can be made again from this one.
         checkpoint::save_state(&last, store, &optimizer, &progress)?;
+        if best {
+            checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
+        }
+        checkpoint::write_whole(&out.join(checkpoint::METRICS), &progress.to_csv()?)?;
+        events.write(&line)?;
+        say(&line, settings.epochs);
     }
     if progress.epochs.len() < settings.epochs as usize {
         tracing::info!(
@@ -264,23 +288,13 @@ fn material(
     net: &DenseNet,
     machine: &Machine,
 ) -> Result<(Material, Material)> {
-    let load = |subset: Subset| {
-        let indices = split.indices(subset);
-        if indices.is_empty() {
-            return Err(bad_input!(
-                "the split has no sample for {subset}; with so few subjects give larger shares by \
-                 --val and --test, or a split of your own"
-            ));
-        }
-        Crops::load(
-            dataset,
-            &indices,
-            run.input.size,
-            machine.device,
-            machine.crop_memory,
-        )
+    let size = run.input.size;
+    let training = machine.crops(dataset, &split.indices(Subset::Train), size)?;
+    let rest = Machine {
+        crop_memory: machine.crop_memory.saturating_sub(training.device_bytes()),
+        ..machine.clone()
     };
-    let (training, validation) = (load(Subset::Train)?, load(Subset::Val)?);
+    let validation = rest.crops(dataset, &split.indices(Subset::Val), size)?;
     Ok(match run.settings.freeze {
         Freeze::None => (Material::Crops(training), Material::Crops(validation)),
         Freeze::Backbone => {

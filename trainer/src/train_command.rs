@@ -1,26 +1,32 @@
 //! `train`: from a data set to a run folder with weights, figures and a report.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use smearscope_common::engine;
 use tch::nn::VarStore;
 
-use crate::calibrate::{self, Target};
+use crate::calibrate::{self, Calibration};
 use crate::checkpoint::{self, Run};
 use crate::cli::{Data, Shares};
 use crate::commands::{deal, open};
 use crate::dataset::Dataset;
 use crate::densenet::DenseNet;
 use crate::error::bad_input;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::plot;
 use crate::recipe::Options;
 use crate::report;
 use crate::split::{self, Split, SplitBy, Subset};
+use crate::tensorboard;
 use crate::train::{self, Machine};
 use crate::weights;
+
+/// Held by the process that trains in a run folder.
+const LOCK: &str = ".lock";
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -97,23 +103,42 @@ pub fn start(
     options: &Options,
     seed: u64,
 ) -> Result<Option<Metrics>> {
-    let machine = options.machine()?;
-    let settings = options.settings(dataset, &machine, seed)?;
-    let csv = split.to_csv(dataset)?;
+    split.refuse_untrainable()?;
+    let (run, machine) = plan(data, dataset, split, split_by, options, seed)?;
     train::seed(seed, machine.device);
     let store = VarStore::new(machine.device);
     let classes = dataset.classes.len() as i64;
-    let net = DenseNet::new(&store.root(), options.arch, options.head(), classes);
-    let begin_with = |path: &Path, head: bool| -> Result<Option<String>> {
-        let weights = weights::read(path)?;
-        weights.load_into(&store, head)?;
-        Ok(Some(weights.sha256))
-    };
+    let net = DenseNet::new(&store.root(), run.architecture, run.head, classes);
     let parent = match (&options.weights, &options.base) {
-        (Some(weights), _) => begin_with(weights, false)?,
-        (None, Some(base)) => begin_with(base, true)?,
+        (Some(weights), _) => Some(begin_with(weights, &store, false)?),
+        (None, Some(base)) => {
+            refuse_other_classes(base, &dataset.classes)?;
+            Some(begin_with(base, &store, true)?)
+        }
         (None, None) => None,
     };
+    let run = Run { parent, ..run };
+    fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the run folder {}", out.display()))?;
+    checkpoint::write_whole(&out.join(checkpoint::SPLIT), &split.to_csv(dataset)?)?;
+    to_its_end(&run, out, dataset, split, store, net, &machine, false)
+}
+
+/// What a run would be, before its weights.
+///
+/// # Errors
+/// A number is out of its range, or the device is not there.
+pub fn plan(
+    data: &Data,
+    dataset: &Dataset,
+    split: &Split,
+    split_by: SplitBy,
+    options: &Options,
+    seed: u64,
+) -> Result<(Run, Machine)> {
+    let machine = options.machine()?;
+    // Nothing is taken from the cells to validate and test on, not even their number.
+    let learnt = dataset.only(&split.indices(Subset::Train));
     let run = Run {
         architecture: options.arch,
         head: options.head(),
@@ -122,25 +147,38 @@ pub fn start(
         data: fs::canonicalize(&data.data)?,
         subject_pattern: data.subject_pattern.to_string(),
         data_sha256: dataset.sha256()?,
-        split_sha256: split::sha256(&csv),
+        split_sha256: split::sha256(&split.to_csv(dataset)?),
         split_by,
-        parent,
-        settings,
+        target: options.target,
+        parent: None,
+        settings: options.settings(&learnt.class_counts(), &machine, seed)?,
     };
-    fs::create_dir_all(out)
-        .with_context(|| format!("cannot make the run folder {}", out.display()))?;
-    checkpoint::write_whole(&out.join(checkpoint::SPLIT), &csv)?;
-    to_its_end(
-        &run,
-        out,
-        dataset,
-        split,
-        store,
-        net,
-        &machine,
-        options.target,
-        false,
-    )
+    Ok((run, machine))
+}
+
+fn begin_with(path: &Path, store: &VarStore, head: bool) -> Result<String> {
+    let weights = weights::read(path)?;
+    weights.load_into(store, head)?;
+    Ok(weights.sha256)
+}
+
+/// A head whose answers mean other classes would begin with the wrong ones.
+fn refuse_other_classes(base: &Path, classes: &[String]) -> Result<()> {
+    let bytes = fs::read(base)
+        .map_err(|e| bad_input!("{}: the model cannot be read: {e}", base.display()))?;
+    let card = engine::read_card(&bytes).with_context(|| base.display().to_string())?;
+    let same = card.classes.len() == classes.len()
+        && (card.classes.iter().zip(classes)).all(|(a, b)| a.eq_ignore_ascii_case(b));
+    if same {
+        return Ok(());
+    }
+    Err(bad_input!(
+        "{}: tells {} apart, but the data has {}; with --weights instead of --base its head starts \
+         fresh",
+        base.display(),
+        card.classes.join(", "),
+        classes.join(", ")
+    ))
 }
 
 /// Goes on with a run, in its own settings.
@@ -156,14 +194,7 @@ pub fn resume(out: &Path, dataset: &Dataset, options: &Options) -> Result<Option
             out.display()
         ));
     }
-    let split = Split::read(&out.join(checkpoint::SPLIT), dataset, run.split_by)?;
-    if split::sha256(&split.to_csv(dataset)?) != run.split_sha256 {
-        return Err(bad_input!(
-            "{}: its {} has changed since it was begun",
-            out.display(),
-            checkpoint::SPLIT
-        ));
-    }
+    let split = run.split(out, dataset)?;
     tracing::info!(
         "going on with {}, in the settings of its {}",
         out.display(),
@@ -177,20 +208,9 @@ pub fn resume(out: &Path, dataset: &Dataset, options: &Options) -> Result<Option
         run.head,
         run.classes.len() as i64,
     );
-    to_its_end(
-        &run,
-        out,
-        dataset,
-        &split,
-        store,
-        net,
-        &machine,
-        options.target,
-        true,
-    )
+    to_its_end(&run, out, dataset, &split, store, net, &machine, true)
 }
 
-#[expect(clippy::too_many_arguments, reason = "what `start` and `resume` share")]
 fn to_its_end(
     run: &Run,
     out: &Path,
@@ -199,28 +219,47 @@ fn to_its_end(
     store: VarStore,
     mut net: DenseNet,
     machine: &Machine,
-    target: Target,
     resume: bool,
 ) -> Result<Option<Metrics>> {
-    train::train(run, dataset, split, &store, &mut net, out, machine, resume)?;
-    plot::write_training(out)?;
-    let calibration = calibrate::calibrate_run(run, out, dataset, target, machine.device)?;
-    for note in &calibration.notes {
-        tracing::warn!("{note}");
-    }
-    if split.indices(Subset::Test).is_empty() {
-        tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
-        return Ok(None);
-    }
-    Ok(Some(
-        report::judge_run(run, out, dataset, machine.device)?.metrics,
-    ))
+    let _lock = lock(out)?;
+    memory::guarded(&memory::smaller_batch(run.settings.batch), || {
+        train::train(run, dataset, split, &store, &mut net, out, machine, resume)?;
+        plot::write_training(out)?;
+        // A target that was changed by `calibrate` since stays.
+        let target = Calibration::read(out)?.map_or(run.target, |chosen| chosen.target);
+        let calibration = calibrate::calibrate_run(run, out, dataset, target, machine)?;
+        for note in &calibration.notes {
+            tracing::warn!("{note}");
+        }
+        if split.indices(Subset::Test).is_empty() {
+            tracing::warn!("the split has no test subset, so nothing is known of unseen subjects");
+            return Ok(None);
+        }
+        Ok(Some(report::judge_run(run, out, dataset, machine)?.metrics))
+    })?
 }
 
-/// A folder that holds anything is left alone, except for what a run leaves that was killed before
-/// it had begun.
+/// Two processes that train in one folder would write over each other's files. The lock ends with
+/// the process, however that ends.
+fn lock(out: &Path) -> Result<File> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(bad_input!(
+            "{}: another process is training there",
+            out.display()
+        )),
+        Err(TryLockError::Error(e)) => {
+            Err(e).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// A folder that holds anything is left alone, except for what a run leaves that ended before its
+/// first epoch was done.
 fn refuse_occupied(out: &Path) -> Result<()> {
-    if out.join(checkpoint::RUN).exists() {
+    if out.join(checkpoint::METRICS).exists() {
         return Err(bad_input!(
             "{}: is not empty, it holds a run; go on with it by --resume, or give another --out",
             out.display()
@@ -229,11 +268,19 @@ fn refuse_occupied(out: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(out) else {
         return Ok(());
     };
-    let begun = [checkpoint::SPLIT, checkpoint::LAST];
+    let begun = [
+        checkpoint::SPLIT,
+        checkpoint::RUN,
+        checkpoint::LAST,
+        checkpoint::BEST,
+        LOCK,
+    ];
     for entry in entries {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if !begun.contains(&name.trim_end_matches(".part")) {
+        let is_ours = begun.contains(&name.trim_end_matches(".part"))
+            || name.starts_with(tensorboard::PREFIX);
+        if !is_ours {
             return Err(bad_input!(
                 "{}: is not empty; give --out a new folder so that nothing is lost",
                 out.display()

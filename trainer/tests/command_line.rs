@@ -156,6 +156,23 @@ fn from_a_zip_of_cells_to_a_model_that_a_board_reads() {
         backbone("head"),
         "a frozen backbone's statistics stay"
     );
+    // Start from the whole model; its head must mean the same classes.
+    let tuned = train("cells.zip", "tuned", &["--base", "m.onnx"], here);
+    assert_eq!(tuned["n"], first["n"]);
+    fs::create_dir(here.join("other")).unwrap();
+    for (class, name) in [("Parasitized", "Parasitized"), ("Uninfected", "Healthy")] {
+        fs::rename(
+            here.join("cells").join(class),
+            here.join("other").join(name),
+        )
+        .unwrap();
+    }
+    let other = ["train", "other", "--out", "x", "--base", "m.onnx"];
+    let said = refused(&other, here);
+    assert!(
+        said.contains("Healthy") && said.contains("--weights"),
+        "{said}"
+    );
     let card = json(&["export", "head", "--out", "head.onnx", "--json"], here);
     assert_eq!(card["card"]["parent"].as_str().unwrap().len(), 64);
 }
@@ -191,8 +208,19 @@ fn what_cannot_work_is_refused_in_one_sentence() {
     )
     .unwrap();
     assert!(train("one", &[]).contains("only one class"));
-    // Last: it leaves its run folder behind, and that must be said too.
     assert!(train("cells", &["--rate", "1e30"]).contains("lower --rate"));
+    // One step in the epoch: its loss is still a number, what it leaves is none.
+    let one_step = "train cells --out out --size 32 --epochs 2 --batch 64 --rate 1e30 --device cpu";
+    let one_step = refused(&one_step.split(' ').collect::<Vec<_>>(), here);
+    assert!(
+        one_step.contains("no longer a number in epoch 1"),
+        "{one_step}"
+    );
+    // No epoch was done, so the same folder may be tried again as advised; then it holds a run.
+    json(
+        &[&["train", "cells", "--out", "out", "--json"], &QUICK[..]].concat(),
+        here,
+    );
     assert!(train("cells", &[]).contains("not empty"));
 
     assert!(refused(&["calibrate", "empty"], here).contains("run folder"));

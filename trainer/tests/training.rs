@@ -36,6 +36,8 @@ fn a_killed_run_goes_on_to_the_same_result() {
             "9",
             "--head",
             "tutorial",
+            "--target",
+            "sensitivity:0.9",
             "--device",
             "cpu",
             "--json",
@@ -75,6 +77,12 @@ fn a_killed_run_goes_on_to_the_same_result() {
         tensors
     };
     assert!(state("killed") == state("whole"));
+    // While one process trains there, another may not.
+    let lock = fs::File::create(here.join("killed/.lock")).unwrap();
+    lock.lock().unwrap();
+    let locked = refused(&["train", "cells", "--out", "killed", "--resume"], here);
+    assert!(locked.contains("another process"), "{locked}");
+    drop(lock);
     // Once more: there is nothing left to do, and nothing changes.
     assert_eq!(
         json(
@@ -88,6 +96,22 @@ fn a_killed_run_goes_on_to_the_same_result() {
     fs::remove_file(here.join("cells/Uninfected/C1ThinF_broken.png")).unwrap();
     let other = refused(&["train", "cells", "--out", "killed", "--resume"], here);
     assert!(other.contains("other data"), "{other}");
+    let path = here.join("killed/split.csv");
+    let split = fs::read_to_string(&path).unwrap();
+    // A whole subject that was learnt from becomes one to test on.
+    let moved = |line: &str| match line.split(',').nth(2) {
+        Some("2") => line.replace(",train", ",test"),
+        _ => line.to_owned(),
+    };
+    let moved: Vec<_> = split.lines().map(moved).collect();
+    assert_ne!(
+        moved.join("\n"),
+        split.trim_end(),
+        "subject 2 was learnt from"
+    );
+    fs::write(&path, moved.join("\n")).unwrap();
+    let changed = refused(&["calibrate", "killed"], here);
+    assert!(changed.contains("split.csv has changed"), "{changed}");
     let text = fs::read_to_string(here.join("whole/run.json")).unwrap();
     fs::write(
         here.join("whole/run.json"),
@@ -167,6 +191,8 @@ fn every_cell_is_judged_by_a_model_that_never_saw_its_subject() {
     for number in ["1", "0"] {
         assert!(run(&fold(&["--fold", number]), here).status.success());
     }
+    let other = refused(&fold(&["--fold", "1", "--rate", "0.5"]), here);
+    assert!(other.contains("other options"), "{other}");
     let summary = json(&fold(&["--collect", "--json"]), here);
     assert_eq!(summary["as_published"]["n"], 72);
     assert_eq!(
@@ -235,6 +261,12 @@ fn a_frozen_backbone_learns_its_head_and_the_tutorial_warns_of_its_leak() {
     );
     // A split that leaks is read back by its own run, and by nothing that asks for subjects.
     json(&["evaluate", "tutorial", "--json"], here);
+    let export = json(&["export", "tutorial", "--out", "t.onnx", "--json"], here);
+    assert_eq!(
+        export["card"]["validation"],
+        Value::Null,
+        "rates that flatter are no rates"
+    );
     let leak = [
         "train",
         "cells",

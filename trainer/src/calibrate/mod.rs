@@ -20,10 +20,10 @@ use crate::checkpoint::{self, Run};
 use crate::dataset::Dataset;
 use crate::error::bad_input;
 use crate::evaluate::{logits_of_crops, subset_of};
-use crate::loader::{CROP_MEMORY, Crops};
 use crate::metrics::curves::{self, Step};
 use crate::metrics::{Confusion, Judged};
 use crate::split::Subset;
+use crate::train::Machine;
 
 /// Name in a run folder.
 pub const CALIBRATION: &str = "calibration.json";
@@ -211,11 +211,11 @@ pub fn calibrate_run(
     folder: &Path,
     dataset: &Dataset,
     target: Target,
-    device: Device,
+    machine: &Machine,
 ) -> Result<Calibration> {
     let indices = subset_of(run, folder, dataset, Subset::Val)?;
-    let (_store, net) = run.load(folder, device)?;
-    let crops = Crops::load(dataset, &indices, run.input.size, device, CROP_MEMORY)?;
+    let (_store, net) = run.load(folder, machine.device)?;
+    let crops = machine.crops(dataset, &indices, run.input.size)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
     let calibration = calibrate(&logits, &crops.labels, dataset.parasitized()?, target)?;
     calibration.write(folder)?;

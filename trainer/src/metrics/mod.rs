@@ -171,7 +171,11 @@ pub fn auc(cells: &[Judged]) -> Option<f64> {
 pub fn loss(cells: &[Judged]) -> f64 {
     let sum: f64 = cells
         .iter()
-        .map(|c| -(if c.truth { c.p } else { 1.0 - c.p }).max(1e-12).ln())
+        .map(|c| {
+            let p = if c.truth { c.p } else { 1.0 - c.p };
+            // Not `max`, which would make a probability of something out of one that is no number.
+            -(if p < 1e-12 { 1e-12 } else { p }).ln()
+        })
         .sum();
     sum / cells.len().max(1) as f64
 }
@@ -263,6 +267,7 @@ mod tests {
         assert_eq!(m.auc, Some(5.0 / 6.0));
         let loss = -(0.9f64.ln() + 0.4f64.ln() + 0.4f64.ln() + 0.8f64.ln() + 0.9f64.ln()) / 5.0;
         assert!((m.loss - loss).abs() < 1e-12);
+        assert!(super::loss(&cells(&[(true, f64::NAN), (true, 0.9)])).is_nan());
         assert_eq!(
             m.subjects["s0"],
             SubjectMetrics {

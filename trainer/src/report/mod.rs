@@ -25,6 +25,7 @@ use crate::metrics::{AtThreshold, Judged, Metrics, SubjectMetrics};
 use crate::plot;
 use crate::predictions::{self, PREDICTIONS};
 use crate::split::{SplitBy, Subset};
+use crate::train::Machine;
 use facts::{Fact, data_facts, decision_facts, file_name, flat, started_from};
 use pictures::{Picture, SHOWN, Witness};
 
@@ -107,12 +108,19 @@ pub fn judge_run(
     run: &Run,
     folder: &Path,
     dataset: &Dataset,
-    device: Device,
+    machine: &Machine,
 ) -> Result<Evaluation> {
-    let evaluation = evaluate::evaluate_run(run, folder, dataset, Subset::Test, device)?;
+    let evaluation = evaluate::evaluate_run(run, folder, dataset, Subset::Test, machine)?;
     let json = serde_json::to_vec_pretty(&evaluation.metrics)?;
     checkpoint::write_whole(&folder.join(checkpoint::TEST), &json)?;
-    let html = of_run(run, folder, dataset, &evaluation, Subset::Test, device)?;
+    let html = of_run(
+        run,
+        folder,
+        dataset,
+        &evaluation,
+        Subset::Test,
+        machine.device,
+    )?;
     checkpoint::write_whole(&folder.join(REPORT), html.as_bytes())?;
     let rows = predictions::of_run(dataset, &evaluation.cells);
     predictions::write(&folder.join(PREDICTIONS), &rows)?;

@@ -7,7 +7,7 @@ use crate::densenet::Head;
 use crate::export::{Naming, export};
 use crate::export_tests::run_folder;
 use crate::onnx_graph::Precision;
-use crate::split::Split;
+use crate::split::{self, Split};
 use regex::Regex;
 use smearscope_common::image::{Rgb, RgbImage, encode_png};
 use std::fs;
@@ -58,17 +58,18 @@ fn a_run_and_its_export_are_reported_in_one_file_each() {
     let dataset = data(&cells);
     fs::create_dir(&folder).unwrap();
     run_folder(&folder, Head::Linear);
-    let run = Run::read(&folder).unwrap();
+    let mut run = Run::read(&folder).unwrap();
     let csv = Split::by_subject(&dataset, [0.3, 0.3, 0.4], 1)
         .to_csv(&dataset)
         .unwrap();
+    run.split_sha256 = split::sha256(&csv);
     fs::write(folder.join(checkpoint::SPLIT), csv).unwrap();
     let device = Device::Cpu;
 
     // Made-up weights find no difference between the classes.
     let target = Target::Specificity(0.99);
-    let calibration = calibrate_run(&run, &folder, &dataset, target, device).unwrap();
-    let evaluation = judge_run(&run, &folder, &dataset, device).unwrap();
+    let calibration = calibrate_run(&run, &folder, &dataset, target, &Machine::of(device)).unwrap();
+    let evaluation = judge_run(&run, &folder, &dataset, &Machine::of(device)).unwrap();
     assert_eq!(evaluation.decision, calibration.decision());
     let html = fs::read_to_string(folder.join(REPORT)).unwrap();
     check(&html);
@@ -112,7 +113,7 @@ fn a_run_and_its_export_are_reported_in_one_file_each() {
 
     // Another target makes the rates in test.json those of another threshold.
     let other = Target::Fixed(0.25);
-    calibrate_run(&run, &folder, &dataset, other, device).unwrap();
+    calibrate_run(&run, &folder, &dataset, other, &Machine::of(device)).unwrap();
     let (card, _) = export(&folder, &onnx, &naming, Precision::F16).unwrap();
     assert_eq!((card.threshold, card.validation), (0.25, None));
 }
