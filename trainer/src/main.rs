@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use smearscope_trainer::{cli, commands, device, error};
+use smearscope_trainer::{cli, commands, device, error, memory};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
+    memory::keep();
     device::load_cuda();
     match commands::run(cli::Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -187,7 +187,7 @@ fn update(group: &mut Group, gradient: Tensor, rule: Rule, rate: f64, decay: f64
         second,
         ..
     } = group;
-    let gradient = match rule {
+    let mut gradient = match rule {
         Rule::AdamW => {
             let _ = values.g_mul_scalar_(1.0 - rate * decay);
             gradient
@@ -201,12 +201,16 @@ fn update(group: &mut Group, gradient: Tensor, rule: Rule, rate: f64, decay: f64
         return;
     }
     let _ = first.lerp_(&gradient, 1.0 - BETA1);
-    let _ = second.lerp_(&gradient.square(), 1.0 - BETA2);
+    let _ = second.lerp_(&gradient.square_(), 1.0 - BETA2);
     let unbias = |beta: f64| 1.0 - beta.powi(i32::try_from(steps).unwrap_or(i32::MAX));
-    let _ = values.addcdiv_(
-        &(&*first * (-rate / unbias(BETA1))),
-        &((&*second / unbias(BETA2)).sqrt() + EPSILON),
-    );
+    // The gradient has served and takes the divisor: fresh memory for each intermediate result would
+    // cost more than the arithmetic. At a rate of 0 the divisor is infinite, and nothing moves.
+    let mut divisor = second.sqrt_out(&gradient);
+    let _ = divisor
+        .g_div_scalar_(unbias(BETA2).sqrt())
+        .g_add_scalar_(EPSILON)
+        .g_mul_scalar_(-unbias(BETA1) / rate);
+    let _ = values.addcdiv_(first, &divisor);
 }
 
 #[cfg(test)]
