@@ -29,6 +29,9 @@ const ROUNDS: usize = 5;
 
 const SEED: u64 = 1;
 
+/// The subject is the whole file name.
+const EACH_ITS_OWN: &str = ".+";
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -75,29 +78,23 @@ struct Rates {
 /// In one sentence: what, where, what to do.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let batch = args.options.batch();
-    let rates = match &args.data {
-        // Who the cells came from doesn't matter here: each is its own subject.
-        Some(data) => {
-            let dataset = Dataset::open(data, &each_its_own()?)?;
-            memory::guarded(batch, || measure(args, &dataset))??
-        }
+    let drawn = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let data = match &args.data {
+        Some(data) => data,
         None => {
-            let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-            draw(folder.path())?;
-            let dataset = Dataset::open(folder.path(), &each_its_own()?)?;
-            memory::guarded(batch, || measure(args, &dataset))??
+            draw(drawn.path())?;
+            drawn.path()
         }
     };
+    // Whom the cells came from doesn't matter here: each is a subject of its own.
+    let dataset = Dataset::open(data, &Regex::new(EACH_ITS_OWN)?)?;
+    let rates = memory::guarded(batch, || measure(args, &dataset))??;
     if args.json {
         println!("{}", serde_json::to_string(&rates)?);
     } else {
         print(&rates);
     }
     Ok(())
-}
-
-fn each_its_own() -> Result<Regex> {
-    Ok(Regex::new(".+")?)
 }
 
 fn measure(args: &BenchArgs, dataset: &Dataset) -> Result<Rates> {
@@ -269,7 +266,7 @@ mod tests {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [a, b] = folders.each_ref().map(|folder| {
             draw(folder.path()).unwrap();
-            Dataset::open(folder.path(), &each_its_own().unwrap()).unwrap()
+            Dataset::open(folder.path(), &Regex::new(EACH_ITS_OWN).unwrap()).unwrap()
         });
         assert_eq!(a.class_counts(), [64, 64]);
         assert_eq!(a.sha256().unwrap(), b.sha256().unwrap());
