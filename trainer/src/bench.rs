@@ -40,7 +40,7 @@ pub struct BenchArgs {
     /// Steps of each of the five timed rounds.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub steps: u64,
-    /// As for `train`; a fresh network is measured, whatever it could start from.
+    /// As for `train`; measured is a fresh network that learns as a whole, whatever the recipe.
     #[command(flatten)]
     pub options: Options,
     /// One line of JSON on standard output.
@@ -98,20 +98,24 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 fn measure(args: &BenchArgs, dataset: &Dataset) -> Result<Rates> {
-    let machine = args.options.machine()?;
-    let settings = args.options.settings(dataset, &machine, SEED)?;
-    if settings.freeze != Freeze::None {
+    if args.options.freeze == Some(Freeze::Backbone) {
         return Err(bad_input!(
-            "bench measures a network that learns as a whole: add --freeze none"
+            "bench measures a network that learns as a whole: leave --freeze backbone out"
         ));
     }
+    let options = Options {
+        freeze: Some(Freeze::None),
+        ..args.options.clone()
+    };
+    let machine = options.machine()?;
+    let settings = options.settings(dataset, &machine, SEED)?;
     let device = machine.device;
-    let (input, batch) = (args.options.input(), settings.batch as usize);
+    let (input, batch) = (options.input(), settings.batch as usize);
     tch::manual_seed(SEED as i64);
     let store = VarStore::new(device);
     let classes = dataset.classes.len() as i64;
-    let architecture = args.options.arch;
-    let mut net = DenseNet::new(&store.root(), architecture, args.options.head(), classes);
+    let architecture = options.arch;
+    let mut net = DenseNet::new(&store.root(), architecture, options.head(), classes);
     net.set_arithmetic(settings.arithmetic);
     let mut optimizer = optimizer(&settings, &store);
 
