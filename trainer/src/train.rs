@@ -351,7 +351,7 @@ pub(crate) fn one_epoch(
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
-    let total = total.map_or(Ok(f64::NAN), |t| f64::try_from(t))?;
+    let total = total.map_or(Ok(f64::NAN), f64::try_from)?;
     Ok((total / order.len() as f64, rate))
 }
 
