@@ -79,6 +79,6 @@ for ((round = 1; round <= rounds; round++)); do
 done
 say "real runs" >&2
 real whole --epochs "$epochs" --patience "$epochs" --batch "$batch"
-real head --recipe tutorial --epochs "$epochs" --patience "$epochs" --base "$work/whole/best.safetensors"
+real head --recipe tutorial --epochs "$epochs" --patience "$epochs" --weights "$work/whole/best.safetensors"
 
 "$python" "$SMEARSCOPE_ROOT/trainer/bench/table.py" "$work"

@@ -29,6 +29,9 @@ const ROUNDS: usize = 5;
 
 const SEED: u64 = 1;
 
+/// The subject is the whole file name.
+const EACH_ITS_OWN: &str = ".+";
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -37,7 +40,7 @@ pub struct BenchArgs {
     /// Steps of each of the five timed rounds.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub steps: u64,
-    /// As for `train`; a fresh network is measured, whatever it could start from.
+    /// As for `train`; measured is a fresh network that learns as a whole, whatever the recipe.
     #[command(flatten)]
     pub options: Options,
     /// One line of JSON on standard output.
@@ -75,19 +78,17 @@ struct Rates {
 /// In one sentence: what, where, what to do.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let batch = args.options.batch();
-    let rates = match &args.data {
-        // Who the cells came from doesn't matter here: each is its own subject.
-        Some(data) => {
-            let dataset = Dataset::open(data, &each_its_own()?)?;
-            memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??
-        }
+    let drawn = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let data = match &args.data {
+        Some(data) => data,
         None => {
-            let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-            draw(folder.path())?;
-            let dataset = Dataset::open(folder.path(), &each_its_own()?)?;
-            memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??
+            draw(drawn.path())?;
+            drawn.path()
         }
     };
+    // Whom the cells came from doesn't matter here: each is a subject of its own.
+    let dataset = Dataset::open(data, &Regex::new(EACH_ITS_OWN)?)?;
+    let rates = memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??;
     if args.json {
         println!("{}", serde_json::to_string(&rates)?);
     } else {
@@ -96,27 +97,25 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-fn each_its_own() -> Result<Regex> {
-    Ok(Regex::new(".+")?)
-}
-
 fn measure(args: &BenchArgs, dataset: &Dataset) -> Result<Rates> {
-    let machine = args.options.machine()?;
-    let settings = args
-        .options
-        .settings(&dataset.class_counts(), &machine, SEED)?;
-    if settings.freeze != Freeze::None {
+    if args.options.freeze == Some(Freeze::Backbone) {
         return Err(bad_input!(
-            "bench measures a network that learns as a whole: add --freeze none"
+            "bench measures a network that learns as a whole: leave --freeze backbone out"
         ));
     }
+    let options = Options {
+        freeze: Some(Freeze::None),
+        ..args.options.clone()
+    };
+    let machine = options.machine()?;
+    let settings = options.settings(&dataset.class_counts(), &machine, SEED)?;
     let device = machine.device;
-    let (input, batch) = (args.options.input(), settings.batch as usize);
+    let (input, batch) = (options.input(), settings.batch as usize);
     tch::manual_seed(SEED as i64);
     let store = VarStore::new(device);
     let classes = dataset.classes.len() as i64;
-    let architecture = args.options.arch;
-    let mut net = DenseNet::new(&store.root(), architecture, args.options.head(), classes);
+    let architecture = options.arch;
+    let mut net = DenseNet::new(&store.root(), architecture, options.head(), classes);
     net.set_arithmetic(settings.arithmetic);
     let mut optimizer = optimizer(&settings, &store);
 
@@ -271,7 +270,7 @@ mod tests {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [a, b] = folders.each_ref().map(|folder| {
             draw(folder.path()).unwrap();
-            Dataset::open(folder.path(), &each_its_own().unwrap()).unwrap()
+            Dataset::open(folder.path(), &Regex::new(EACH_ITS_OWN).unwrap()).unwrap()
         });
         assert_eq!(a.class_counts(), [64, 64]);
         assert_eq!(a.sha256().unwrap(), b.sha256().unwrap());

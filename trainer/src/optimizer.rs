@@ -288,6 +288,18 @@ mod tests {
     }
 
     #[test]
+    fn at_a_rate_of_zero_nothing_moves_even_without_a_gradient() {
+        let store = nn::VarStore::new(Device::Cpu);
+        let (v, loss) = problem(&store.root());
+        let before = values(&v);
+        let own = v.iter().map(Tensor::shallow_clone).collect();
+        let mut optimizer = Optimizer::new(Rule::Adam, 0.0, 0.0, [(own, 1.0)]);
+        optimizer.step(&(loss(&v) * 0.0), 0.0);
+        optimizer.step(&loss(&v), 0.0);
+        assert_eq!(values(&v), before);
+    }
+
+    #[test]
     fn a_restored_optimizer_goes_on_to_the_same_place() {
         let store = nn::VarStore::new(Device::Cpu);
         let (v, loss) = problem(&store.root());
