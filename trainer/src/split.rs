@@ -108,7 +108,7 @@ impl Split {
         let mut subsets = vec![Subset::Train; order.len()];
         for i in order {
             let class = dataset.samples[i].class;
-            let place = (f64::from(dealt[class]) + 0.5) / totals[class] as f64;
+            let place = (dealt[class] as f64 + 0.5) / totals[class] as f64;
             dealt[class] += 1;
             subsets[i] = if place < shares[0] {
                 Subset::Train
