@@ -120,6 +120,8 @@ pub fn start(
     let run = Run { parent, ..run };
     fs::create_dir_all(out)
         .with_context(|| format!("cannot make the run folder {}", out.display()))?;
+    // Before anything is written: somebody else may be in their first epoch there.
+    let _lock = lock(out)?;
     checkpoint::write_whole(&out.join(checkpoint::SPLIT), &split.to_csv(dataset)?)?;
     to_its_end(&run, out, dataset, split, store, net, &machine, false)
 }
@@ -194,6 +196,7 @@ pub fn resume(out: &Path, dataset: &Dataset, options: &Options) -> Result<Option
             out.display()
         ));
     }
+    let _lock = lock(out)?;
     let split = run.split(out, dataset)?;
     tracing::info!(
         "going on with {}, in the settings of its {}",
@@ -221,7 +224,6 @@ fn to_its_end(
     machine: &Machine,
     resume: bool,
 ) -> Result<Option<Metrics>> {
-    let _lock = lock(out)?;
     memory::guarded(&memory::smaller_batch(run.settings.batch), || {
         train::train(run, dataset, split, &store, &mut net, out, machine, resume)?;
         plot::write_training(out)?;

@@ -82,7 +82,14 @@ fn a_killed_run_goes_on_to_the_same_result() {
     lock.lock().unwrap();
     let locked = refused(&["train", "cells", "--out", "killed", "--resume"], here);
     assert!(locked.contains("another process"), "{locked}");
-    drop(lock);
+    // Nor begin another run where one has not finished its first epoch: nothing is written there.
+    fs::create_dir(here.join("busy")).unwrap();
+    let first = fs::File::create(here.join("busy/.lock")).unwrap();
+    first.lock().unwrap();
+    let busy = refused(&["train", "cells", "--out", "busy"], here);
+    assert!(busy.contains("another process"), "{busy}");
+    assert!(!here.join("busy/split.csv").exists());
+    drop((lock, first));
     // Once more: there is nothing left to do, and nothing changes.
     assert_eq!(
         json(
