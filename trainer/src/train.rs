@@ -166,9 +166,12 @@ pub fn train(
     let mut progress = Progress::default();
     if resume {
         progress = checkpoint::load_state(&last, store, &mut optimizer)?;
-        if progress.epochs.last().is_some_and(|epoch| epoch.best) {
-            // It may have been killed between the two files.
-            checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
+        // It may have been killed before these were written.
+        if let Some(epoch) = progress.epochs.last() {
+            if epoch.best {
+                checkpoint::save_weights(store, &out.join(checkpoint::BEST))?;
+            }
+            checkpoint::write_whole(&out.join(checkpoint::METRICS), &progress.to_csv()?)?;
         }
         if is_over(&progress, settings) {
             return Ok(());

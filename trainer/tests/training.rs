@@ -90,6 +90,9 @@ fn a_killed_run_goes_on_to_the_same_result() {
     assert!(busy.contains("another process"), "{busy}");
     assert!(!here.join("busy/split.csv").exists());
     drop((lock, first));
+    // Killed after its last checkpoint, before what follows from it.
+    let best = fs::read(here.join("killed/best.safetensors")).unwrap();
+    fs::remove_file(here.join("killed/metrics.csv")).unwrap();
     // Once more: there is nothing left to do, and nothing changes.
     assert_eq!(
         json(
@@ -98,6 +101,9 @@ fn a_killed_run_goes_on_to_the_same_result() {
         ),
         whole
     );
+
+    assert_eq!(figures(&here.join("killed")), figures(&here.join("whole")));
+    assert!(fs::read(here.join("killed/best.safetensors")).unwrap() == best);
 
     assert!(refused(&["train", "cells", "--out", "none", "--resume"], here).contains("run folder"));
     fs::remove_file(here.join("cells/Uninfected/C1ThinF_broken.png")).unwrap();
