@@ -3,12 +3,33 @@
 //! Crop version 1: [`cut`] (tight box, black outside the mask, as the NIH crops are), then
 //! [`letterbox`] (whole cell kept, its proportions kept), then normalisation. NIH crops are cut
 //! already and enter at [`letterbox`].
+//!
+//! Crop version 2: between the two, [`crate::stain`] brings the field's colours to those that the
+//! model was taught with. The crops that it was taught with have them already.
 
 use ::image::imageops::{self, FilterType};
 
 use crate::image::{Rgb, RgbImage};
-use crate::model_card::InputSpec;
+use crate::model_card::{CropSpec, InputSpec};
 use crate::segment::Cell;
+use crate::stain::{Gains, cell_colour, typical_colour};
+
+/// Cuts all cells out of their field as the model wants them, in the order of the cells: [`cut`], and the
+/// stain step where `spec` asks for one.
+///
+/// All at once, because the stain step looks at all cells of a field.
+pub fn cut_all(field: &RgbImage, cells: &[Cell], spec: &CropSpec) -> Vec<RgbImage> {
+    let mut crops: Vec<RgbImage> = cells.iter().map(|cell| cut(field, cell)).collect();
+    if let Some(reference) = spec.stain_reference()
+        && let Some(typical) = typical_colour(crops.iter().filter_map(cell_colour))
+    {
+        let gains = Gains::new(typical, reference);
+        for crop in &mut crops {
+            gains.apply(crop);
+        }
+    }
+    crops
+}
 
 /// Cuts a cell out of its field: its tight box, everything outside its mask black.
 ///
