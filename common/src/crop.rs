@@ -69,6 +69,16 @@ pub fn letterbox(crop: &RgbImage, size: u32) -> RgbImage {
     square
 }
 
+/// The least diameter in pixels that a cell should have in its field for a model of that input size.
+///
+/// [`letterbox`] enlarges a narrower one more than twofold: three of four pixels that the model sees are then
+/// made up between others, while nearly all crops that it learned from were reduced. At the usual size of 64 that
+/// is 32 pixels; there the chromatin of a ring, an eighth of the cell, is four pixels wide, and the lens
+/// resolves about as much.
+pub fn least_diameter(size: u32) -> f32 {
+    size as f32 / 2.0
+}
+
 /// Crop → the network's input: `3·S·S` values in planes (red, green, blue), row by row,
 /// each `(v / 255 − mean) / std`.
 pub fn prepare(crop: &RgbImage, input: &InputSpec) -> Vec<f32> {

@@ -40,9 +40,11 @@ impl<'m> Analyzer<'m> {
     pub fn analyze(&mut self, field: &RgbImage) -> Result<FieldAnalysis, EngineError> {
         let begun = Instant::now();
         let segmentation = segment(field);
-        let quality = quality(field, &segmentation);
+        let card = self.model.card();
+        let least_diameter = crop::least_diameter(card.input.size);
+        let quality = quality(field, &segmentation, least_diameter);
         let segmented = Instant::now();
-        let crops = crop::cut_all(field, &segmentation.cells, &self.model.card().crop);
+        let crops = crop::cut_all(field, &segmentation.cells, &card.crop);
         let opinions = self.classify(&crops)?;
         let done = Instant::now();
 

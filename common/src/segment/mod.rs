@@ -78,6 +78,9 @@ pub struct Segmentation {
     pub others: Vec<Other>,
     /// The median diameter of the red cells in pixels; `None` where there is no cell.
     pub cell_diameter: Option<f32>,
+    /// The diameter of what may be typical cells, as it was taken before they were split, in pixels; known
+    /// even where they are too small to be counted.
+    pub rough_diameter: Option<f32>,
     /// Whether so many cells touch or overlap that the count is doubtful.
     pub crowded: bool,
 }
@@ -142,7 +145,8 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
     let split = watershed::split(&filled.distance, radius);
     let red = background::darkness(&reduced.red);
     let classified = classify::classify(&split, &red, radius);
-    let segmentation = collect(image, reduced.factor, &split, &classified);
+    let mut segmentation = collect(image, reduced.factor, &split, &classified);
+    segmentation.rough_diameter = Some(2.0 * radius * reduced.factor as f32);
     (segmentation, Some(2.0 * radius))
 }
 
