@@ -18,6 +18,8 @@ use smearscope_common::segment::{Cell, quality, segment};
 /// the answers are put in the order of the cells.
 pub struct Analyzer<'m> {
     workers: Vec<Worker<'m>>,
+    /// The least diameter of a cell that the model can judge, in pixels.
+    least_diameter: f32,
 }
 
 impl<'m> Analyzer<'m> {
@@ -29,7 +31,10 @@ impl<'m> Analyzer<'m> {
         let workers = (0..workers.get())
             .map(|_| model.worker())
             .collect::<Result<_, _>>()?;
-        Ok(Self { workers })
+        Ok(Self {
+            workers,
+            least_diameter: crop::least_diameter(model.card().input.size),
+        })
     }
 
     /// Analyses one field.
@@ -39,7 +44,7 @@ impl<'m> Analyzer<'m> {
     pub fn analyze(&mut self, field: &RgbImage) -> Result<FieldAnalysis, EngineError> {
         let begun = Instant::now();
         let segmentation = segment(field);
-        let quality = quality(field, &segmentation);
+        let quality = quality(field, &segmentation, self.least_diameter);
         let segmented = Instant::now();
         let opinions = self.classify(field, &segmentation.cells)?;
         let done = Instant::now();

@@ -18,6 +18,7 @@ enum Seen {
     Platelet,
     Edge,
     Debris,
+    Pieces,
     Nothing,
 }
 
@@ -55,6 +56,9 @@ pub struct SeenAs {
     pub edge: u64,
     /// Debris, or a clump that could not be resolved.
     pub debris: u64,
+    /// Nothing overlaps enough, but the middle of a counted cell that is nothing labelled lies within: it was cut
+    /// to pieces, and these were counted as red cells.
+    pub pieces: u64,
     /// There is nothing that overlaps enough.
     pub nothing: u64,
 }
@@ -67,6 +71,7 @@ impl SeenAs {
             Seen::Platelet => &mut self.platelet,
             Seen::Edge => &mut self.edge,
             Seen::Debris => &mut self.debris,
+            Seen::Pieces => &mut self.pieces,
             Seen::Nothing => &mut self.nothing,
         }
     }
@@ -80,7 +85,7 @@ pub struct NamedScore {
     /// Those seen as what they are / `n`; `None` for other names than those of red cells, white cells and
     /// platelets too.
     pub recall: Option<f64>,
-    /// Those counted as red cells / `n`: the recall of red cells, an error of all others.
+    /// Those counted as red cells, whole or in pieces / `n`: an error, but of red cells.
     pub called_red_cell: Option<f64>,
     /// What they were seen as; the sum is `n`.
     #[serde(rename = "as")]
@@ -113,23 +118,33 @@ impl NamedTally {
             unmatched[thing] = false;
         }
         let (w, h) = (field.width, field.height);
-        let mut errors = Errors::default();
-        for (named, &seen) in boxes.iter().zip(&seen) {
+        let spurious: Vec<Rect> = things
+            .iter()
+            .zip(unmatched)
+            .filter(|((_, seen), unmatched)| *unmatched && *seen == Seen::Cell)
+            .map(|(&(bbox, _), _)| bbox)
+            .filter(|bbox| !bbox.touches_edge(w, h))
+            .collect();
+        let mut missed = Vec::new();
+        for (named, mut seen) in boxes.iter().zip(seen) {
             let counts = self.by_name.entry(named.name.clone()).or_default();
             if named.difficult || named.touches_edge(w, h) {
                 continue;
             }
+            let holds = |r: &Rect| named.bbox.contains(r.x + r.w / 2, r.y + r.h / 2);
+            if seen == Seen::Nothing && spurious.iter().any(holds) {
+                seen = Seen::Pieces;
+            }
             *counts.of(seen) += 1;
-            if meant(&named.name).map_or(seen == Seen::Nothing, |meant| meant != seen) {
-                errors.missed.push(named.bbox);
+            let is_right = match meant(&named.name) {
+                Some(meant) => seen == meant,
+                None => !matches!(seen, Seen::Nothing | Seen::Pieces),
+            };
+            if !is_right {
+                missed.push(named.bbox);
             }
         }
-        for (&(bbox, seen), unmatched) in things.iter().zip(unmatched) {
-            if unmatched && seen == Seen::Cell && !bbox.touches_edge(w, h) {
-                errors.spurious.push(bbox);
-            }
-        }
-        errors
+        Errors { missed, spurious }
     }
 
     pub fn score(&self) -> BTreeMap<String, NamedScore> {
@@ -140,14 +155,15 @@ impl NamedTally {
                 platelet,
                 edge,
                 debris,
+                pieces,
                 nothing,
             } = seen_as;
-            let n = cell + white_cell + platelet + edge + debris + nothing;
+            let n = cell + white_cell + platelet + edge + debris + pieces + nothing;
             let mut counts = seen_as;
             let score = NamedScore {
                 n,
                 recall: meant(name).and_then(|meant| ratio(*counts.of(meant), n)),
-                called_red_cell: ratio(cell, n),
+                called_red_cell: ratio(cell + pieces, n),
                 seen_as,
             };
             (name.clone(), score)

@@ -261,6 +261,7 @@ fn named_boxes_tell_what_they_were_seen_as() {
         named("RBC", [358, 200, 41, 40]),
         named("WBC", [200, 200, 80, 80]),
         named("WBC", [100, 200, 80, 80]),
+        named("WBC", [290, 280, 100, 100]), // cut to pieces
         named("Platelets", [10, 300, 10, 10]),
         named("Mite", [200, 100, 40, 40]),
         named("Mite", [300, 100, 40, 40]),
@@ -285,7 +286,7 @@ fn named_boxes_tell_what_they_were_seen_as() {
     assert_eq!((score.images, score.cells, score.centres), (1, 0, None));
     let json = serde_json::to_value(&score).unwrap();
     let none = serde_json::json!({
-        "cell": 0, "white_cell": 0, "platelet": 0, "edge": 0, "debris": 0, "nothing": 0
+        "cell": 0, "white_cell": 0, "platelet": 0, "edge": 0, "debris": 0, "pieces": 0, "nothing": 0
     });
     let seen = |counts: &[(&str, u64)]| {
         let mut all = none.clone();
@@ -300,14 +301,14 @@ fn named_boxes_tell_what_they_were_seen_as() {
         serde_json::json!({
             "RBC": {"n": 3, "recall": third, "called_red_cell": third,
                     "as": seen(&[("cell", 1), ("debris", 1), ("nothing", 1)])},
-            "WBC": {"n": 2, "recall": 0.5, "called_red_cell": 0.5,
-                    "as": seen(&[("cell", 1), ("white_cell", 1)])},
+            "WBC": {"n": 3, "recall": third, "called_red_cell": 2.0 * third,
+                    "as": seen(&[("cell", 1), ("white_cell", 1), ("pieces", 1)])},
             "Platelets": {"n": 1, "recall": 1.0, "called_red_cell": 0.0, "as": seen(&[("platelet", 1)])},
             "Mite": {"n": 2, "recall": null, "called_red_cell": 0.0,
                      "as": seen(&[("debris", 1), ("nothing", 1)])},
         })
     );
-    let missed = [1, 2, 5, 9].map(|i: usize| boxes[i].bbox);
+    let missed = [1, 2, 5, 7, 10].map(|i: usize| boxes[i].bbox);
     assert_eq!(errors.missed, missed);
     assert_eq!(errors.spurious, [found[3].bbox]);
     assert_eq!(serde_json::from_value::<Score>(json).unwrap(), score);
