@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_format_is_that_of_the_first_file_with_labels() {
-        let format = |files| opened(files).unwrap().format;
+        let format = |files: &[(&str, &str)]| opened(files).unwrap().format;
         let boxes = "0 0.5 0.5 0.1 0.1\n";
         assert_eq!(
             format(&[("a.txt", ""), ("b.txt", "3 4 0")]),
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn missing_and_endless_labels_are_told_before_any_work() {
-        let error = |files| format!("{:#}", opened(files).err().unwrap());
+        let error = |files: &[(&str, &str)]| format!("{:#}", opened(files).err().unwrap());
         assert!(error(&[]).contains("neither a.txt nor a.xml"));
         assert!(error(&[("a.xml", "")]).contains("b.xml"));
         assert!(error(&[("b.txt", "")]).contains("a.txt"));
