@@ -2,12 +2,13 @@
 //! is `smearscope-edge analyze --truth`.
 //!
 //! ```text
-//! cargo run --release -p smearscope-common --example score_segmentation -- DATA [--overlay DIR] [--only NAME] [--each]
+//! cargo run --release -p smearscope-common --example score_segmentation -- DATA [--overlay DIR [--blank]] [--only NAME] [--each]
 //! ```
 //!
 //! `DATA/images` holds the fields, `DATA/labels/*.txt` (YOLO boxes or centres) or `DATA/annotations/*.xml` (Pascal
 //! VOC) the truth; `DATA/crowded.txt` names the crowded fields. `--overlay` writes each field as PNG: cells
 //! green, split ones yellow, others by kind, what was missed red, cells that are nothing labelled magenta.
+//! `--blank` draws them on gray instead of on the field, for a picture of data that may not be copied.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ const INPUT_SIZE: u32 = 64;
 struct Options {
     data: PathBuf,
     overlay: Option<PathBuf>,
+    blank: bool,
     only: Option<String>,
     each: bool,
 }
@@ -100,7 +102,12 @@ fn main() -> Result<()> {
         }
         if let Some(folder) = &options.overlay {
             std::fs::create_dir_all(folder)?;
-            let drawn = overlay(image, &found, &errors);
+            let ground = if options.blank {
+                RgbImage::from_pixel(width, height, Rgb([190; 3]))
+            } else {
+                image
+            };
+            let drawn = overlay(ground, &found, &errors);
             std::fs::write(folder.join(format!("{name}.png")), encode_png(&drawn)?)?;
         }
     }
@@ -115,18 +122,21 @@ fn main() -> Result<()> {
 }
 
 fn options() -> Result<Options> {
-    const USAGE: &str = "usage: score_segmentation DATA [--overlay DIR] [--only NAME] [--each]";
+    const USAGE: &str =
+        "usage: score_segmentation DATA [--overlay DIR [--blank]] [--only NAME] [--each]";
     let mut words = std::env::args().skip(1);
     let data = words.next().ok_or(USAGE)?.into();
     let mut options = Options {
         data,
         overlay: None,
+        blank: false,
         only: None,
         each: false,
     };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--overlay" => options.overlay = Some(words.next().ok_or(USAGE)?.into()),
+            "--blank" => options.blank = true,
             "--only" => options.only = Some(words.next().ok_or(USAGE)?),
             "--each" => options.each = true,
             _ => return Err(USAGE.into()),
