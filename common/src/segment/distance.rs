@@ -14,7 +14,11 @@ pub(super) fn distances(mask: &Grid<bool>) -> Grid<u16> {
     let w = mask.width.max(1);
     let mut result = Grid::filled(mask.width, mask.height, 0u16);
     let mut passed = Passed::new(w);
-    for (row, inside) in result.data.chunks_exact_mut(w).zip(mask.data.chunks_exact(w)) {
+    for (row, inside) in result
+        .data
+        .chunks_exact_mut(w)
+        .zip(mask.data.chunks_exact(w))
+    {
         for (distance, &inside) in row.iter_mut().zip(inside) {
             *distance = if inside { u16::MAX } else { 0 };
         }

@@ -149,7 +149,11 @@ mod tests {
                 // The first and the last sum that rounds to the quotient.
                 let first = (quotient * n).saturating_sub(n / 2);
                 let last = quotient * n + (n - 1) / 2;
-                assert_eq!([first, last].map(|s| mean.of(s)), [quotient as u8; 2], "{n}");
+                assert_eq!(
+                    [first, last].map(|s| mean.of(s)),
+                    [quotient as u8; 2],
+                    "{n}"
+                );
             }
         }
     }
