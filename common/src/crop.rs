@@ -3,12 +3,33 @@
 //! Crop version 1: [`cut`] (tight box, black outside the mask, as the NIH crops are), then
 //! [`letterbox`] (whole cell kept, its proportions kept), then normalisation. NIH crops are cut
 //! already and enter at [`letterbox`].
+//!
+//! Crop version 2: between the two, [`crate::stain`] brings the field's colours to those that the
+//! model was taught with. The crops that it was taught with have them already.
 
 use ::image::imageops::{self, FilterType};
 
 use crate::image::{Rgb, RgbImage};
-use crate::model_card::InputSpec;
+use crate::model_card::{CropSpec, InputSpec};
 use crate::segment::Cell;
+use crate::stain::{Gains, cell_colour, typical_colour};
+
+/// Cuts all cells out of their field as the model wants them, in the order of the cells: [`cut`], and the
+/// stain step where `spec` asks for one.
+///
+/// All at once, because the stain step looks at all cells of a field.
+pub fn cut_all(field: &RgbImage, cells: &[Cell], spec: &CropSpec) -> Vec<RgbImage> {
+    let mut crops: Vec<RgbImage> = cells.iter().map(|cell| cut(field, cell)).collect();
+    if let Some(reference) = spec.stain_reference()
+        && let Some(typical) = typical_colour(crops.iter().filter_map(cell_colour))
+    {
+        let gains = Gains::new(typical, reference);
+        for crop in &mut crops {
+            gains.apply(crop);
+        }
+    }
+    crops
+}
 
 /// Cuts a cell out of its field: its tight box, everything outside its mask black.
 ///
@@ -46,6 +67,16 @@ pub fn letterbox(crop: &RgbImage, size: u32) -> RgbImage {
     let (left, top) = ((size - w) / 2, (size - h) / 2);
     imageops::replace(&mut square, &resized, i64::from(left), i64::from(top));
     square
+}
+
+/// The least diameter in pixels that a cell should have in its field for a model of that input size.
+///
+/// [`letterbox`] enlarges a narrower one more than twofold: three of four pixels that the model sees are then
+/// made up between others, while nearly all crops that it learned from were reduced. At the usual size of 64 that
+/// is 32 pixels; there the chromatin of a ring, an eighth of the cell, is four pixels wide, and the lens
+/// resolves about as much.
+pub fn least_diameter(size: u32) -> f32 {
+    size as f32 / 2.0
 }
 
 /// Crop → the network's input: `3·S·S` values in planes (red, green, blue), row by row,

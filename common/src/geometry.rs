@@ -63,6 +63,11 @@ impl Rect {
         }
     }
 
+    /// Whether the pixel lies inside the box.
+    pub fn contains(&self, x: u32, y: u32) -> bool {
+        x >= self.x && y >= self.y && u64::from(x) < self.right() && u64::from(y) < self.bottom()
+    }
+
     /// Whether the box lies within a field of `width` × `height` pixels and touches its edge.
     pub fn touches_edge(&self, width: u32, height: u32) -> bool {
         self.x == 0
@@ -144,6 +149,21 @@ mod tests {
         assert!((a.iou(&Rect::from([5, 0, 10, 10])) - 50.0 / 150.0).abs() < 1e-12);
         assert_eq!(a.iou(&Rect::from([20, 20, 5, 5])), 0.0);
         assert_eq!(Rect::from([3, 3, 0, 0]).iou(&Rect::from([3, 3, 0, 0])), 0.0);
+    }
+
+    #[test]
+    fn a_box_contains_its_first_and_last_pixels() {
+        let r = Rect::from([3, 4, 2, 1]);
+        for (x, y, inside) in [
+            (3, 4, true),
+            (4, 4, true),
+            (5, 4, false),
+            (3, 5, false),
+            (2, 4, false),
+            (3, 3, false),
+        ] {
+            assert_eq!(r.contains(x, y), inside, "{x} {y}");
+        }
     }
 
     #[test]

@@ -15,5 +15,6 @@ pub mod model_card;
 pub mod parasitemia;
 pub mod score;
 pub mod segment;
+pub mod stain;
 pub mod synth;
 pub mod topic;

@@ -43,6 +43,13 @@ pub struct Quality {
     pub exposure: f32,
     /// Whether so many cells overlap that the count is doubtful.
     pub crowded: bool,
+    /// The median diameter of the red cells in pixels of the picture, or about what it would be where they are
+    /// too small to be counted; `null` where there are none.
+    #[serde(default)]
+    pub cell_diameter: Option<f32>,
+    /// Whether the cells are too few pixels wide for the model, so that its opinions are doubtful.
+    #[serde(default)]
+    pub objective_too_low: bool,
 }
 
 /// Where the time of a field went, in milliseconds of wall clock.
@@ -201,6 +208,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_quality_of_before_the_objective_was_judged_can_be_read() {
+        let text = r#"{"focus":1.0,"exposure":0.9,"crowded":true}"#;
+        let quality: Quality = serde_json::from_str(text).unwrap();
+        assert!(quality.crowded && !quality.objective_too_low);
+        assert_eq!(quality.cell_diameter, None);
+    }
+
+    #[test]
     fn a_field_message_reads_back_and_has_the_promised_shape() {
         let message = FieldMessage {
             schema: FieldMessage::SCHEMA.into(),
@@ -218,6 +233,8 @@ mod tests {
                     focus: 1.0,
                     exposure: 0.9,
                     crowded: false,
+                    cell_diameter: Some(80.0),
+                    objective_too_low: false,
                 },
                 cells: vec![CellResult {
                     bbox: Rect::from([1, 2, 3, 4]),
@@ -249,6 +266,7 @@ mod tests {
         assert_eq!(json["cells"][0]["label"], "parasitized");
         assert_eq!(json["others"][0]["kind"], "white_cell");
         assert_eq!(json["captured_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(json["quality"]["objective_too_low"], false);
         assert_eq!(
             serde_json::from_value::<FieldMessage>(json).unwrap(),
             message

@@ -8,6 +8,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::stain::Colour;
+
 /// The key of the card in the .onnx file's metadata.
 pub const METADATA_KEY: &str = "smearscope.card";
 
@@ -15,7 +17,13 @@ pub const METADATA_KEY: &str = "smearscope.card";
 pub const SCHEMA: &str = "smearscope.card/1";
 
 /// The newest crop path; older ones stay executable.
-pub const CROP_VERSION: u32 = 1;
+pub const CROP_VERSION: u32 = 2;
+
+/// No stain step.
+const NO_STAIN: &str = "none";
+
+/// The stain step of crop version 2: see [`crate::stain`].
+pub const FIELD_GAIN: &str = "field-gain";
 
 /// Name of the graph's input: f32 `[N, 3, S, S]`.
 pub const INPUT_NAME: &str = "image";
@@ -102,12 +110,67 @@ pub struct InputSpec {
 }
 
 /// How a cell becomes a picture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CropSpec {
     /// The version of [`crate::crop`] to execute.
     pub version: u32,
-    /// The stain step; version 1 knows `none`.
+    /// The stain step: `none`, or from version 2 on [`FIELD_GAIN`].
     pub stain: String,
+    /// The colour of the typical cell that the model was taught with, which the stain step brings
+    /// the field's typical cell to; each colour 1 to 255. Only with [`FIELD_GAIN`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Colour>,
+}
+
+impl CropSpec {
+    /// The newest crop path, for a model that was taught with cells of this typical colour; without
+    /// one, there is no stain step.
+    pub fn newest(reference: Option<Colour>) -> Self {
+        Self {
+            version: CROP_VERSION,
+            stain: if reference.is_some() {
+                FIELD_GAIN
+            } else {
+                NO_STAIN
+            }
+            .into(),
+            reference,
+        }
+    }
+
+    /// The colour to bring cells to; `None` where the stain step is `none`.
+    pub fn stain_reference(&self) -> Option<Colour> {
+        self.reference.filter(|_| self.stain == FIELD_GAIN)
+    }
+
+    fn check(&self) -> Result<(), CardError> {
+        let fault = |field, value: String, must| Err(CardError::Value { field, value, must });
+        if !(1..=CROP_VERSION).contains(&self.version) {
+            return fault(
+                "crop.version",
+                self.version.to_string(),
+                "a crop path that this program knows (is it too old?)",
+            );
+        }
+        if self.stain == NO_STAIN {
+            return Ok(());
+        }
+        if self.stain != FIELD_GAIN || self.version < 2 {
+            return fault(
+                "crop.stain",
+                self.stain.clone(),
+                "\"none\", or from crop version 2 on \"field-gain\"",
+            );
+        }
+        match self.reference {
+            Some(colour) if colour.iter().all(|v| (1.0..=255.0).contains(v)) => Ok(()),
+            other => fault(
+                "crop.reference",
+                format!("{other:?}"),
+                "three colours from 1 to 255",
+            ),
+        }
+    }
 }
 
 /// Rates of the model at its threshold.
@@ -227,20 +290,7 @@ impl ModelCard {
                 "finite and positive",
             );
         }
-        if !(1..=CROP_VERSION).contains(&self.crop.version) {
-            return refuse(
-                "crop.version",
-                self.crop.version.to_string(),
-                "one that this program has (update smearscope)",
-            );
-        }
-        if self.crop.stain != "none" {
-            return refuse(
-                "crop.stain",
-                self.crop.stain.clone(),
-                "\"none\" in crop version 1",
-            );
-        }
+        self.crop.check()?;
         if !(0.0..=1.0).contains(&self.threshold) {
             return refuse("threshold", self.threshold.to_string(), "0 to 1");
         }
@@ -281,10 +331,7 @@ mod tests {
                 mean: [0.5; 3],
                 std: [0.25; 3],
             },
-            crop: CropSpec {
-                version: 1,
-                stain: "none".into(),
-            },
+            crop: CropSpec::newest(Some([160.0, 130.5, 138.25])),
             threshold: 0.5,
             temperature: 1.0,
             validation: None,
@@ -325,6 +372,12 @@ mod tests {
         assert!(break_and_read(&|c| c.input.std[1] = 0.0).contains("input.std"));
         assert!(break_and_read(&|c| c.crop.version = 99).contains("crop.version"));
         assert!(break_and_read(&|c| c.crop.stain = "magic".into()).contains("crop.stain"));
+        assert!(break_and_read(&|c| c.crop.version = 1).contains("crop.stain"));
+        assert!(break_and_read(&|c| c.crop.reference = None).contains("crop.reference"));
+        assert!(
+            break_and_read(&|c| c.crop.reference = Some([0.0, 9.0, 9.0]))
+                .contains("crop.reference")
+        );
         assert!(break_and_read(&|c| c.threshold = 1.5).contains("threshold"));
         assert!(break_and_read(&|c| c.temperature = 0.0).contains("temperature"));
         assert!(break_and_read(&|c| c.self_test.logits.clear()).contains("self_test"));
@@ -335,6 +388,19 @@ mod tests {
                 .contains("schema")
         );
         assert!(ModelCard::from_json("no json").is_err());
+    }
+
+    #[test]
+    fn cards_of_crop_version_1_stay_readable() {
+        let json = card().to_json().unwrap();
+        let (before, rest) = json.split_once("\"crop\":{").unwrap();
+        let (_, after) = rest.split_once('}').unwrap();
+        let old = format!("{before}\"crop\":{{\"version\":1,\"stain\":\"none\"}}{after}");
+        let card = ModelCard::from_json(&old).unwrap();
+        assert_eq!(card.crop.stain_reference(), None);
+        assert_eq!(CropSpec::newest(None).stain_reference(), None);
+        // Whoever reads a card of version 1 finds what stood there, and no more.
+        assert_eq!(card.to_json().unwrap(), old);
     }
 
     #[test]

@@ -1,13 +1,30 @@
 //! How good an analysis is, against labelled fields: the summary of `analyze --truth`.
 
+mod centres;
+mod judged;
 mod matching;
+mod named;
+mod truth;
+mod voc;
 mod yolo;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::geometry::Rect;
 use crate::message::{CellResult, Label};
+use crate::segment::Other;
+use centres::CentresTally;
+pub use centres::{Centre, CentresScore, parse_centres};
+pub use judged::ClassScore;
+use judged::Probabilities;
 pub use matching::MIN_IOU;
 use matching::match_boxes;
+use named::NamedTally;
+pub use named::{NamedScore, SeenAs};
+pub use truth::{Format, Truth};
+pub use voc::{NamedBox, parse_voc};
 pub use yolo::{DIFFICULT, TruthBox, parse_yolo};
 
 /// A line of a label file that can't be read.
@@ -28,11 +45,23 @@ pub struct ScoredField<'a> {
     /// Height in pixels.
     pub height: u32,
     /// What is there.
-    pub truth: &'a [TruthBox],
+    pub truth: &'a Truth,
     /// What was found: the countable cells.
     pub predictions: &'a [CellResult],
+    /// What else was found, and is not counted.
+    pub others: &'a [Other],
     /// Whether the data set names it as crowded: it is scored apart.
     pub crowded: bool,
+}
+
+/// What went wrong in one field, as boxes in its pixels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// What is labelled, should have been found and was not, or was taken for something else. A centre is a box
+    /// of one pixel.
+    pub missed: Vec<Rect>,
+    /// Counted cells that are nothing labelled.
+    pub spurious: Vec<Rect>,
 }
 
 /// The summary over all fields.
@@ -46,6 +75,8 @@ pub struct Summary {
 }
 
 /// The figures of a group of fields. A ratio without a denominator is `None`, `null` in JSON.
+///
+/// All but `images`, `centres` and `named` speak of fields whose cells have boxes with classes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Fields.
@@ -63,11 +94,20 @@ pub struct Score {
     /// The sensitivity at the lowest threshold that calls at least 98 % of the uninfected cells found
     /// uninfected.
     pub sensitivity_at_specificity_0_98: Option<f64>,
-    /// The same by what the cell is.
+    /// The area under the ROC curve over the cells found.
+    #[serde(default)]
+    pub auc: Option<f64>,
+    /// The counts by what the cell is.
     pub by_class: ByClass,
     /// The mean over fields of |found − true parasitemia|, in percentage points; a field without labelled
     /// cells has no part in it, one where nothing was found has 0 % found.
     pub parasitemia_mae: Option<f64>,
+    /// The fields with labelled centres; `None`, and no key in JSON, where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centres: Option<CentresScore>,
+    /// The fields with named boxes, by name; `None`, and no key in JSON, where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<BTreeMap<String, NamedScore>>,
 }
 
 /// The counts of each class.
@@ -86,6 +126,11 @@ pub struct ByClass {
 }
 
 impl ByClass {
+    /// The classes of parasitized cells, in the order of their numbers.
+    pub fn parasitized(&self) -> [ClassScore; 4] {
+        [self.ring, self.trophozoite, self.schizont, self.gametocyte]
+    }
+
     /// The counts of a class from 0 to 4.
     fn of(&mut self, class: u8) -> Option<&mut ClassScore> {
         match class {
@@ -99,23 +144,18 @@ impl ByClass {
     }
 }
 
-/// The counts of one class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClassScore {
-    /// Labelled cells that count.
-    pub n: u64,
-    /// Those that were found.
-    pub found: u64,
-    /// Those that were found and called parasitized.
-    pub called_parasitized: u64,
-}
-
 /// Takes in field after field and gives the summary.
 ///
-/// The rules: a prediction is a labelled cell when their boxes' IoU is at least [`MIN_IOU`], one to one,
+/// The rules where cells have boxes: a prediction is a labelled cell when their boxes' IoU is at least [`MIN_IOU`], one to one,
 /// the largest first. Labelled cells that touch the frame's edge or are [`DIFFICULT`] count neither way, nor do
 /// predictions that match them. Predictions that touch the edge and match nothing don't count either: cells
 /// cut by the frame are often unlabelled.
+///
+/// Where they have centres: a prediction is a labelled cell when the centre lies within its box, one to one, the
+/// one nearest to the box's middle first. A centre that is in no prediction but, one to one, within the box of a
+/// cell cut by the frame counts neither way.
+///
+/// Where things have names: as where cells have boxes, but matched with all that was found, counted or not.
 #[derive(Clone, Debug, Default)]
 pub struct Scorer {
     rest: Tally,
@@ -123,13 +163,14 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// Scores a field.
-    pub fn add(&mut self, field: &ScoredField) {
-        if field.crowded {
-            self.crowded.add(field);
+    /// Scores a field, and says what went wrong in it.
+    pub fn add(&mut self, field: &ScoredField) -> Errors {
+        let tally = if field.crowded {
+            &mut self.crowded
         } else {
-            self.rest.add(field);
-        }
+            &mut self.rest
+        };
+        tally.add(field)
     }
 
     /// The figures of all fields so far.
@@ -148,21 +189,30 @@ struct Tally {
     /// Predictions that match nothing and should.
     spurious: u64,
     by_class: ByClass,
-    /// The probabilities of the uninfected cells found.
-    uninfected: Vec<f32>,
-    /// The probabilities of the parasitized cells found.
-    parasitized: Vec<f32>,
+    probabilities: Probabilities,
     /// |found − true parasitemia| of each field that has one.
-    errors: Vec<f64>,
+    parasitemia_errors: Vec<f64>,
+    /// `None` before the first field with centres.
+    centres: Option<CentresTally>,
+    /// `None` before the first field with named boxes.
+    named: Option<NamedTally>,
 }
 
 impl Tally {
-    fn add(&mut self, field: &ScoredField) {
+    fn add(&mut self, field: &ScoredField) -> Errors {
+        self.images += 1;
+        match field.truth {
+            Truth::Boxes(boxes) => self.add_boxes(boxes, field),
+            Truth::Centres(centres) => self.centres.get_or_insert_default().add(centres, field),
+            Truth::Named(boxes) => self.named.get_or_insert_default().add(boxes, field),
+        }
+    }
+
+    fn add_boxes(&mut self, boxes: &[TruthBox], field: &ScoredField) -> Errors {
         let (w, h) = (field.width, field.height);
         let counts = |truth: &TruthBox| truth.class < DIFFICULT && !truth.bbox.touches_edge(w, h);
-        self.images += 1;
         let (mut true_cells, mut true_parasitized) = (0u64, 0u64);
-        for truth in field.truth.iter().filter(|truth| counts(truth)) {
+        for truth in boxes.iter().filter(|truth| counts(truth)) {
             true_cells += 1;
             true_parasitized += u64::from(truth.is_parasitized());
             if let Some(class) = self.by_class.of(truth.class) {
@@ -174,10 +224,22 @@ impl Tally {
             cells += 1;
             parasitized += u64::from(cell.label == Label::Parasitized);
         };
-        let mut unmatched = vec![true; field.predictions.len()];
-        for (t, p) in match_boxes(field.truth, field.predictions) {
+        let labelled: Vec<(Rect, u8)> = boxes.iter().map(|t| (t.bbox, t.class)).collect();
+        let found: Vec<(Rect, (u32, bool))> = field
+            .predictions
+            .iter()
+            .map(|cell| {
+                let called = cell.label == Label::Parasitized;
+                (cell.bbox, (cell.p_parasitized.to_bits(), called))
+            })
+            .collect();
+        let mut errors = Errors::default();
+        let mut missed = vec![true; boxes.len()];
+        let mut unmatched = vec![true; found.len()];
+        for (t, p) in match_boxes(&labelled, &found) {
+            missed[t] = false;
             unmatched[p] = false;
-            let (truth, cell) = (&field.truth[t], &field.predictions[p]);
+            let (truth, cell) = (&boxes[t], &field.predictions[p]);
             if !counts(truth) {
                 continue;
             }
@@ -186,11 +248,7 @@ impl Tally {
                 class.found += 1;
                 class.called_parasitized += u64::from(cell.label == Label::Parasitized);
             }
-            if truth.is_parasitized() {
-                self.parasitized.push(cell.p_parasitized);
-            } else {
-                self.uninfected.push(cell.p_parasitized);
-            }
+            self.probabilities.add(truth.class, cell.p_parasitized);
         }
         for (cell, _) in field
             .predictions
@@ -200,36 +258,39 @@ impl Tally {
         {
             if !cell.bbox.touches_edge(w, h) {
                 self.spurious += 1;
+                errors.spurious.push(cell.bbox);
                 report(cell);
             }
         }
         if let Some(truth) = ratio(true_parasitized, true_cells) {
             let found = ratio(parasitized, cells).unwrap_or(0.0);
-            self.errors.push(100.0 * (found - truth).abs());
+            self.parasitemia_errors.push(100.0 * (found - truth).abs());
         }
+        let missed = boxes.iter().zip(missed);
+        errors.missed = missed
+            .filter(|&(truth, missed)| missed && counts(truth))
+            .map(|(truth, _)| truth.bbox)
+            .collect();
+        errors
     }
 
     fn score(&self) -> Score {
-        let by_class = self.by_class;
+        let mut by_class = self.by_class;
+        let called_at_98 = self.probabilities.called_at_specificity_0_98();
+        for (class, called) in called_at_98.into_iter().enumerate() {
+            if let Some(class) = by_class.of(class as u8) {
+                class.called_at_specificity_0_98 = called;
+            }
+        }
         let healthy = by_class.red_blood_cell;
-        let sick = [
-            by_class.ring,
-            by_class.trophozoite,
-            by_class.schizont,
-            by_class.gametocyte,
-        ];
-        let all_sick: u64 = sick.iter().map(|class| class.n).sum();
-        let found = healthy.found + sick.iter().map(|class| class.found).sum::<u64>();
-        let called = sick.iter().map(|class| class.called_parasitized).sum();
-        let at_98 = self
-            .limit_of_98()
-            .map(|limit| {
-                self.parasitized
-                    .iter()
-                    .filter(|p| p.total_cmp(&limit).is_gt())
-                    .count()
-            })
-            .and_then(|above| ratio(above as u64, all_sick));
+        let sick = by_class.parasitized();
+        let sum = |count: fn(&ClassScore) -> u64| sick.iter().map(count).sum::<u64>();
+        let all_sick = sum(|class| class.n);
+        let found = healthy.found + sum(|class| class.found);
+        let called = sum(|class| class.called_parasitized);
+        let at_98 = (healthy.found > 0)
+            .then(|| sum(|class| class.called_at_specificity_0_98))
+            .and_then(|called| ratio(called, all_sick));
         Score {
             images: self.images,
             cells: healthy.n + all_sick,
@@ -238,18 +299,14 @@ impl Tally {
             sensitivity: ratio(called, all_sick),
             specificity: ratio(healthy.found - healthy.called_parasitized, healthy.found),
             sensitivity_at_specificity_0_98: at_98,
+            auc: self.probabilities.auc(),
             by_class,
-            parasitemia_mae: (!self.errors.is_empty())
-                .then(|| self.errors.iter().sum::<f64>() / self.errors.len() as f64),
+            parasitemia_mae: (!self.parasitemia_errors.is_empty()).then(|| {
+                self.parasitemia_errors.iter().sum::<f64>() / self.parasitemia_errors.len() as f64
+            }),
+            centres: self.centres.map(|centres| centres.score()),
+            named: self.named.as_ref().map(NamedTally::score),
         }
-    }
-
-    /// The largest probability that is called uninfected at the lowest threshold with a specificity of 98 %.
-    fn limit_of_98(&self) -> Option<f32> {
-        let mut falling = self.uninfected.clone();
-        falling.sort_unstable_by(|a, b| b.total_cmp(a));
-        // Two in a hundred may be called parasitized, rounded down.
-        falling.get(falling.len() / 50).copied()
     }
 }
 

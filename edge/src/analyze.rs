@@ -10,13 +10,14 @@ use smearscope_common::engine::{EngineError, Model, Opinion, Worker};
 use smearscope_common::image::RgbImage;
 use smearscope_common::message::{CellResult, FieldAnalysis, Label, TimingMs};
 use smearscope_common::parasitemia::Counts;
-use smearscope_common::segment::{Cell, quality, segment};
+use smearscope_common::segment::{quality, segment};
 
 /// Finds and judges the cells of fields, on a number of threads.
 ///
 /// Invariant: the number of threads changes nothing in the result. Each cell is judged alone, and
 /// the answers are put in the order of the cells.
 pub struct Analyzer<'m> {
+    model: &'m Model,
     workers: Vec<Worker<'m>>,
 }
 
@@ -29,7 +30,7 @@ impl<'m> Analyzer<'m> {
         let workers = (0..workers.get())
             .map(|_| model.worker())
             .collect::<Result<_, _>>()?;
-        Ok(Self { workers })
+        Ok(Self { model, workers })
     }
 
     /// Analyses one field.
@@ -39,9 +40,12 @@ impl<'m> Analyzer<'m> {
     pub fn analyze(&mut self, field: &RgbImage) -> Result<FieldAnalysis, EngineError> {
         let begun = Instant::now();
         let segmentation = segment(field);
-        let quality = quality(field, &segmentation);
+        let card = self.model.card();
+        let least_diameter = crop::least_diameter(card.input.size);
+        let quality = quality(field, &segmentation, least_diameter);
         let segmented = Instant::now();
-        let opinions = self.classify(field, &segmentation.cells)?;
+        let crops = crop::cut_all(field, &segmentation.cells, &card.crop);
+        let opinions = self.classify(&crops)?;
         let done = Instant::now();
 
         let cells: Vec<CellResult> = segmentation
@@ -75,17 +79,17 @@ impl<'m> Analyzer<'m> {
         })
     }
 
-    /// Each idle worker takes the next cell; this thread is the first worker.
-    fn classify(&mut self, field: &RgbImage, cells: &[Cell]) -> Result<Vec<Opinion>, EngineError> {
+    /// Each idle worker takes the next crop; this thread is the first worker.
+    fn classify(&mut self, crops: &[RgbImage]) -> Result<Vec<Opinion>, EngineError> {
         let next = AtomicUsize::new(0);
         let work = |worker: &mut Worker<'m>| {
             let mut answers = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(cell) = cells.get(index) else {
+                let Some(crop) = crops.get(index) else {
                     return answers;
                 };
-                answers.push((index, worker.classify(&crop::cut(field, cell))));
+                answers.push((index, worker.classify(crop)));
             }
         };
         let mut answers = match self.workers.as_mut_slice() {

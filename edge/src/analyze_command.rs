@@ -9,7 +9,7 @@ use serde::Serialize;
 use smearscope_common::image::{RgbImage, encode_png};
 use smearscope_common::message::FieldAnalysis;
 use smearscope_common::parasitemia::Counts;
-use smearscope_common::score::{Score, Summary};
+use smearscope_common::score::Summary;
 use tracing::warn;
 
 use crate::analyze::{Analyzer, all_cores};
@@ -17,7 +17,7 @@ use crate::camera::{images_of, read_image};
 use crate::cli::AnalyzeArgs;
 use crate::exit::bad_input;
 use crate::truth::Truth;
-use crate::{model, overlay};
+use crate::{model, overlay, words};
 
 /// One line of `--json`.
 #[derive(Serialize)]
@@ -39,10 +39,10 @@ struct LastLine {
 /// Bad input, when a path, the model or the labels can't be used, or no image can be read.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
     let images = images(&args.paths)?;
-    let mut truth = args.truth.as_deref().map(Truth::open).transpose()?;
-    if let Some(truth) = &truth {
-        truth.check(&images)?;
-    }
+    let truth = args.truth.as_deref();
+    let mut truth = truth
+        .map(|folder| Truth::open(folder, &images))
+        .transpose()?;
     let mut overlays = args.overlay.as_deref().map(Overlays::open).transpose()?;
     let model = model::load(args.model.as_deref())?;
     let mut analyzer = Analyzer::new(&model, args.workers.unwrap_or_else(all_cores))?;
@@ -66,11 +66,15 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
             .analyze(&image)
             .with_context(|| format!("cannot analyse {name}"))?;
         total += analysis.counts;
-        if let Some(truth) = &mut truth {
-            truth.score(path, &analysis)?;
-        }
+        let errors = match &mut truth {
+            Some(truth) => Some(truth.score(path, &analysis)?),
+            None => None,
+        };
         if let Some(overlays) = &mut overlays {
             overlay::draw(&mut image, &analysis);
+            if let Some(errors) = &errors {
+                overlay::draw_errors(&mut image, errors);
+            }
             overlays.write(path, &image)?;
         }
         if args.json {
@@ -82,7 +86,10 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
                 },
             )?;
         } else {
-            writeln!(out, "{name}: {}", told(analysis.counts))?;
+            writeln!(out, "{name}: {}", words::counted(analysis.counts))?;
+            for doubt in words::doubts(&analysis.quality) {
+                writeln!(out, "  {doubt}")?;
+            }
         }
     }
     if skipped == images.len() {
@@ -99,11 +106,15 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
         (true, None) => {}
         (false, summary) => {
             if images.len() > 1 {
-                writeln!(out, "{} images: {}", images.len() - skipped, told(total))?;
+                let read = images.len() - skipped;
+                writeln!(out, "{read} images: {}", words::counted(total))?;
             }
-            if let Some(summary) = summary {
-                print_score(&mut out, "against the labels", &summary.rest)?;
-                print_score(&mut out, "crowded fields", &summary.crowded)?;
+            if let Some(Summary { rest, crowded }) = summary {
+                let mut lines = words::scored("against the labels", &rest);
+                lines.extend(words::scored("crowded fields", &crowded));
+                for line in lines {
+                    writeln!(out, "{line}")?;
+                }
             }
         }
     }
@@ -128,37 +139,6 @@ fn images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 fn print_json(out: &mut impl Write, line: &impl Serialize) -> anyhow::Result<()> {
     // Through a string: an error of the pipe must stay an io::Error.
     Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)
-}
-
-fn told(counts: Counts) -> String {
-    let Counts { cells, parasitized } = counts;
-    match counts.parasitemia() {
-        None => "no red cells".into(),
-        Some(p) => format!(
-            "{cells} red cells, {parasitized} parasitized: {:.2} % (95 % interval {:.2} to {:.2} %)",
-            p.percent, p.low, p.high
-        ),
-    }
-}
-
-fn print_score(out: &mut impl Write, title: &str, score: &Score) -> std::io::Result<()> {
-    if score.images == 0 {
-        return Ok(());
-    }
-    let ratio = |value: Option<f64>| value.map_or("–".into(), |v| format!("{v:.3}"));
-    writeln!(
-        out,
-        "{title}: {} images, {} cells, recall {}, precision {}, sensitivity {}, specificity {}, \
-         sensitivity at specificity 0.98 {}, mean error of the parasitemia {} points",
-        score.images,
-        score.cells,
-        ratio(score.recall),
-        ratio(score.precision),
-        ratio(score.sensitivity),
-        ratio(score.specificity),
-        ratio(score.sensitivity_at_specificity_0_98),
-        ratio(score.parasitemia_mae),
-    )
 }
 
 /// A folder of pictures with boxes.

@@ -107,10 +107,12 @@ pub struct AnalyzeArgs {
     /// Print one line of JSON for each image
     #[arg(long)]
     pub json: bool,
-    /// Write each image with its boxes into this folder
+    /// Write each image with its boxes into this folder; with --truth also what was missed (crossed out, red) and
+    /// what is not labelled (framed twice, magenta)
     #[arg(long, value_name = "DIR")]
     pub overlay: Option<PathBuf>,
-    /// Score against the YOLO labels in this folder (0 uninfected, 1 to 4 parasitized, 5 ignored)
+    /// Score against the labels in this folder: .txt with YOLO boxes (0 uninfected, 1 to 4 parasitized, 5 ignored) or
+    /// centres (x y type), or .xml of Pascal VOC
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,
     /// Threads that judge cells [default: one for each core]

@@ -26,6 +26,7 @@ use crate::camera::{Camera, Frame};
 use crate::config::Image;
 use crate::mqtt::{Delivered, Delivery, Options, Publication, to_json};
 use crate::slide::Slide;
+use crate::words;
 
 /// How long a signal leaves for what is not delivered.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -223,6 +224,8 @@ impl Analysis {
         let mut analyzer = Analyzer::new(model, workers)?;
         let mut seq = 0;
         let mut last_image: Option<Instant> = None;
+        // What was doubtful in the field before: told again only when it is something else.
+        let mut doubtful = (false, false);
         while let Some(frame) = frames.blocking_recv() {
             if self.stop.is_cancelled() {
                 break;
@@ -251,6 +254,13 @@ impl Analysis {
                 "field {seq} ({}): {} cells, {} parasitized, {:.0} ms",
                 field.source, counted.cells, counted.parasitized, field.analysis.timing_ms.total
             );
+            let quality = &field.analysis.quality;
+            let now = (quality.objective_too_low, quality.crowded);
+            if std::mem::replace(&mut doubtful, now) != now {
+                for doubt in words::doubts(quality) {
+                    warn!("field {seq}: {doubt}");
+                }
+            }
             let every = Duration::from_millis(self.image.interval_ms);
             let is_due = self.image.enabled && last_image.is_none_or(|at| at.elapsed() >= every);
             let image = is_due.then(|| encode_jpeg(&frame.image, self.image.quality));

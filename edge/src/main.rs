@@ -19,6 +19,7 @@ mod station;
 mod truth;
 mod verify;
 mod web;
+mod words;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

@@ -3,11 +3,19 @@
 use smearscope_common::geometry::Rect;
 use smearscope_common::image::{Rgb, RgbImage};
 use smearscope_common::message::{FieldAnalysis, Label};
+use smearscope_common::score::Errors;
 
 /// Vermilion, blue and gray: apart for colour-blind eyes too, and by their thickness.
 const PARASITIZED: (Rgb<u8>, u32) = (Rgb([213, 94, 0]), 4);
 const UNINFECTED: (Rgb<u8>, u32) = (Rgb([0, 114, 178]), 2);
 const OTHER: (Rgb<u8>, u32) = (Rgb([128, 128, 128]), 1);
+
+/// What is wrong, seen against the truth.
+const MISSED: (Rgb<u8>, u32) = (Rgb([255, 0, 0]), 2);
+const SPURIOUS: (Rgb<u8>, u32) = (Rgb([255, 0, 255]), 2);
+
+/// The least side of the box around a missed thing: a centre is a single pixel.
+const LEAST_MISSED: u32 = 15;
 
 /// Boxes every cell: thick vermilion with a mark in the middle of each side for parasitized, blue
 /// for uninfected, thin gray for what is not counted.
@@ -25,6 +33,38 @@ pub fn draw(field: &mut RgbImage, analysis: &FieldAnalysis) {
                 }
             }
         }
+    }
+}
+
+/// Draws what went wrong over [`draw`]'s boxes: a crossed-out red box around what is labelled and was missed or
+/// taken for something else, a magenta one around the box of a counted cell that is nothing labelled. The cross
+/// and the double box tell them from all others without their colours too.
+pub fn draw_errors(field: &mut RgbImage, errors: &Errors) {
+    for &spurious in &errors.spurious {
+        frame(field, grown(spurious, SPURIOUS.1), SPURIOUS);
+    }
+    for &missed in &errors.missed {
+        let short = LEAST_MISSED.saturating_sub(missed.w.min(missed.h));
+        let r = grown(missed, short.div_ceil(2));
+        frame(field, r, MISSED);
+        let longest = r.w.max(r.h).max(2) - 1;
+        for step in 0..=longest {
+            let (dx, dy) = ((r.w - 1) * step / longest, (r.h - 1) * step / longest);
+            for x in [r.x + dx, r.x + r.w - 1 - dx] {
+                fill(field, [x, r.y + dy, 1, 1].into(), MISSED.0);
+            }
+        }
+    }
+}
+
+/// A box larger by some pixels on each side, as far as there are any to the left and above.
+fn grown(r: Rect, by: u32) -> Rect {
+    let (x, y) = (r.x.saturating_sub(by), r.y.saturating_sub(by));
+    Rect {
+        x,
+        y,
+        w: r.x - x + r.w + by,
+        h: r.y - y + r.h + by,
     }
 }
 
@@ -83,6 +123,8 @@ mod tests {
                 focus: 1.0,
                 exposure: 1.0,
                 crowded: false,
+                cell_diameter: None,
+                objective_too_low: false,
             },
             cells: boxes
                 .iter()
@@ -122,10 +164,34 @@ mod tests {
         assert_eq!(healthy.get_pixel(25, 25), &Rgb([0; 3]));
     }
 
+    #[test]
+    fn what_was_missed_is_crossed_out_and_what_is_spurious_framed_twice() {
+        let mut field = RgbImage::new(60, 60);
+        draw_errors(
+            &mut field,
+            &Errors {
+                missed: vec![Rect::from([30, 30, 1, 1]), Rect::from([2, 38, 20, 20])],
+                spurious: vec![Rect::from([10, 10, 10, 10])],
+            },
+        );
+        // A centre became a box of 15 pixels around it.
+        for (x, y) in [(23, 23), (37, 37), (23, 30), (30, 30), (2, 38), (12, 48)] {
+            assert_eq!(field.get_pixel(x, y), &MISSED.0, "{x} {y}");
+        }
+        assert_eq!(field.get_pixel(38, 38), &Rgb([0; 3]));
+        // Around the cell's own box, which stays as it is.
+        for (x, y) in [(8, 8), (9, 9), (21, 21)] {
+            assert_eq!(field.get_pixel(x, y), &SPURIOUS.0, "{x} {y}");
+        }
+        assert_eq!(field.get_pixel(10, 10), &Rgb([0; 3]));
+    }
+
     proptest! {
         #[test]
         fn boxes_anywhere_do_no_harm(b in any::<[u32; 4]>(), label in any::<bool>()) {
             let b = b.map(|v| v % 64);
+            let errors = Errors { missed: vec![b.into()], spurious: vec![b.into()] };
+            draw_errors(&mut RgbImage::new(40, 30), &errors);
             drawn(&[b], if label { Label::Parasitized } else { Label::Uninfected });
         }
     }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use smearscope_common::model_card::InputSpec;
+use smearscope_common::stain::Colour;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
@@ -38,6 +39,10 @@ pub struct Run {
     pub classes: Vec<String>,
     /// What it is fed.
     pub input: InputSpec,
+    /// The colour of the typical cell among those it is taught with, for the board's stain step;
+    /// `None` in runs from before there was one.
+    #[serde(default)]
+    pub typical_cell: Option<Colour>,
     /// The data set's path as given, made absolute.
     pub data: PathBuf,
     /// The subject pattern.

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use prost::Message;
 use smearscope_common::engine::Model;
 use smearscope_common::model_card::{
-    CROP_VERSION, CropSpec, METADATA_KEY, ModelCard, Rate, SCHEMA, SelfTest, Validation,
-    self_test_input,
+    CropSpec, METADATA_KEY, ModelCard, Rate, SCHEMA, SelfTest, Validation, self_test_input,
 };
 use tch::Device;
 use tract_onnx::pb::StringStringEntryProto;
@@ -60,10 +59,7 @@ pub fn export(
         architecture: run.architecture.to_string(),
         classes: run.classes.clone(),
         input: run.input.clone(),
-        crop: CropSpec {
-            version: CROP_VERSION,
-            stain: "none".into(),
-        },
+        crop: CropSpec::newest(run.typical_cell),
         threshold: decision.threshold as f32,
         temperature: decision.temperature as f32,
         validation: validation(folder, &run, decision)?,

@@ -38,6 +38,7 @@ pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) 
         head,
         classes: vec!["Parasitized".into(), "Uninfected".into()],
         input: input.clone(),
+        typical_cell: Some([184.0, 152.5, 155.5]),
         data: "cells.zip".into(),
         subject_pattern: ".*".into(),
         data_sha256: "00".into(),
@@ -100,16 +101,13 @@ fn libtorch_our_engine_and_onnx_runtime_agree_on_a_hundred_cells() {
         ("made up", "7")
     );
     assert!(delta < 1e-3, "self-test differs by {delta}");
+    assert_eq!(card.crop.stain_reference(), Some([184.0, 152.5, 155.5]));
 
     let crops: Vec<_> = [5, 6]
         .into_iter()
         .flat_map(|seed| {
             let field = smear(&SmearSpec::default(), seed).image;
-            let cells = segment(&field).cells;
-            cells
-                .into_iter()
-                .map(move |cell| crop::cut(&field, &cell))
-                .collect::<Vec<_>>()
+            crop::cut_all(&field, &segment(&field).cells, &card.crop)
         })
         .take(105)
         .collect();

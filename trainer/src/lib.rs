@@ -53,4 +53,5 @@ pub mod suspects_page;
 pub mod tensorboard;
 pub mod train;
 pub mod train_command;
+pub mod typical_cell;
 pub mod weights;

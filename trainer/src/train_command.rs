@@ -23,6 +23,7 @@ use crate::report;
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::tensorboard;
 use crate::train::{self, Machine};
+use crate::typical_cell::typical_cell;
 use crate::weights;
 
 /// Held by the process that trains in a run folder.
@@ -117,7 +118,11 @@ pub fn start(
         }
         (None, None) => None,
     };
-    let run = Run { parent, ..run };
+    let run = Run {
+        parent,
+        typical_cell: typical_cell(dataset, &split.indices(Subset::Train))?,
+        ..run
+    };
     fs::create_dir_all(out)
         .with_context(|| format!("cannot make the run folder {}", out.display()))?;
     // Before anything is written: somebody else may be in their first epoch there.
@@ -126,7 +131,7 @@ pub fn start(
     to_its_end(&run, out, dataset, split, store, net, &machine, false)
 }
 
-/// What a run would be, before its weights.
+/// What a run would be, before its weights and before a look at its cells.
 ///
 /// # Errors
 /// A number is out of its range, or the device is not there.
@@ -146,6 +151,7 @@ pub fn plan(
         head: options.head(),
         classes: dataset.classes.clone(),
         input: options.input(),
+        typical_cell: None,
         data: fs::canonicalize(&data.data)?,
         subject_pattern: data.subject_pattern.to_string(),
         data_sha256: dataset.sha256()?,

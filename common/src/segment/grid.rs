@@ -147,7 +147,7 @@ mod tests {
             let mean = Mean::over(n as usize);
             for quotient in [0, 1, 2, 127, 128, 254, 255] {
                 // The first and the last sum that rounds to the quotient.
-                let first = (quotient * n).saturating_sub(n / 2);
+                let first = (quotient * n as u32).saturating_sub(n / 2);
                 let last = quotient * n + (n - 1) / 2;
                 assert_eq!(
                     [first, last].map(|s| mean.of(s)),

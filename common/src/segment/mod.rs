@@ -82,6 +82,9 @@ pub struct Segmentation {
     pub others: Vec<Other>,
     /// The median diameter of the red cells in pixels; `None` where there is no cell.
     pub cell_diameter: Option<f32>,
+    /// The diameter of what may be typical cells, as it was taken before they were split, in pixels; known
+    /// even where they are too small to be counted.
+    pub rough_diameter: Option<f32>,
     /// Whether so many cells touch or overlap that the count is doubtful.
     pub crowded: bool,
 }
@@ -205,7 +208,9 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
                 }),
         );
     }
-    collect(image, reduced.factor, &split, &classified, drawn)
+    let mut segmentation = collect(image, reduced.factor, &split, &classified, drawn);
+    segmentation.rough_diameter = Some(2.0 * radius * reduced.factor as f32);
+    segmentation
 }
 
 /// Draws the regions in the pixels of the picture, beside what was drawn into it.

@@ -1,4 +1,4 @@
-//! Whether a picture can be trusted: sharp, well exposed, not crowded.
+//! Whether a picture can be trusted: sharp, well exposed, not crowded, its cells large enough.
 
 use super::grid::{Grid, reduce};
 use super::{REDUCED_SIDE, Segmentation};
@@ -7,6 +7,9 @@ use crate::message::Quality;
 
 /// How wide a cell is where sharpness is measured, in pixels.
 const CELL: f32 = 40.0;
+
+/// How many small things must be there to be taken for the cells of a weak objective.
+pub const MANY: usize = 10;
 
 /// Judges a picture.
 ///
@@ -18,25 +21,34 @@ const CELL: f32 = 40.0;
 /// - `exposure`: the mean of the brightest tenth of the green channel, 1 the largest value: the light
 ///   between the cells. Above 0.98 it is burnt out, below 0.3 the lamp is dim.
 /// - `crowded`: as the segmentation says.
-pub fn quality(image: &RgbImage, segmentation: &Segmentation) -> Quality {
+/// - `cell_diameter`: the median of the cells, or the segmentation's rough one where [`MANY`] things may be cells
+///   too small to be counted.
+/// - `objective_too_low`: whether that is less than `least`, in pixels (see [`crate::crop::least_diameter`]), and
+///   there are [`MANY`] of them: the weaker the objective, the more cells are in a field, whereas a few small
+///   things in an empty one are platelets or dirt.
+pub fn quality(image: &RgbImage, segmentation: &Segmentation, least: f32) -> Quality {
     let short = image.width().min(image.height());
+    let many = segmentation.cells.len() + segmentation.others.len() >= MANY;
+    let rough = segmentation.rough_diameter.filter(|_| many);
+    let cell_diameter = segmentation.cell_diameter.or(rough);
+    let mut quality = Quality {
+        focus: 0.0,
+        exposure: 0.0,
+        crowded: segmentation.crowded,
+        cell_diameter,
+        objective_too_low: many && cell_diameter.is_some_and(|diameter| diameter < least),
+    };
     if short == 0 {
-        return Quality {
-            focus: 0.0,
-            exposure: 0.0,
-            crowded: segmentation.crowded,
-        };
+        return quality;
     }
     let factor = match segmentation.cell_diameter {
         Some(diameter) => diameter / CELL,
         None => short as f32 / REDUCED_SIDE as f32,
     };
     let green = reduce(image, (factor.round() as usize).max(1)).green;
-    Quality {
-        focus: focus(&green),
-        exposure: exposure(&green),
-        crowded: segmentation.crowded,
-    }
+    quality.focus = focus(&green);
+    quality.exposure = exposure(&green);
+    quality
 }
 
 fn focus(plane: &Grid<u8>) -> f32 {
@@ -114,7 +126,7 @@ mod tests {
                 ..SmearSpec::default()
             };
             let image = smear(&spec, 4).image;
-            quality(&image, &segment(&image))
+            quality(&image, &segment(&image), 32.0)
         };
         let [sharp, soft, blurred] = [2.0, 6.0, 14.0].map(|blur| judge(blur, 1.0).focus);
         assert!(
@@ -132,7 +144,7 @@ mod tests {
             )
             .image;
             image.iter_mut().for_each(|v| *v /= 2);
-            quality(&image, &segment(&image))
+            quality(&image, &segment(&image), 32.0)
         };
         assert!(
             (dim.focus / judge(2.0, 0.0).focus - 1.0).abs() < 0.1,
@@ -148,6 +160,7 @@ mod tests {
             quality(
                 &RgbImage::from_pixel(width, height, Rgb([value; 3])),
                 &Segmentation::default(),
+                32.0,
             )
         };
         assert_eq!((of(0, 0, 0).focus, of(0, 0, 0).exposure), (0.0, 0.0));
@@ -156,5 +169,46 @@ mod tests {
             (of(640, 480, 0).focus, of(640, 480, 0).exposure),
             (0.0, 0.0)
         );
+    }
+
+    #[test]
+    fn cells_of_a_weak_objective_are_told() {
+        // Reduced as a weaker objective would: the same field on fewer pixels.
+        let seen_by = |reduced: u32| {
+            let spec = SmearSpec {
+                cells: 60,
+                ..SmearSpec::default()
+            };
+            let field = smear(&spec, 4).image;
+            let (w, h) = (field.width() / reduced, field.height() / reduced);
+            let filter = ::image::imageops::FilterType::Triangle;
+            let image = ::image::imageops::resize(&field, w, h, filter);
+            quality(&image, &segment(&image), 32.0)
+        };
+        let strong = seen_by(1);
+        assert!(!strong.objective_too_low, "{strong:?}");
+        for (reduced, counted) in [(4, true), (12, false)] {
+            let weak = seen_by(reduced);
+            assert!(weak.objective_too_low, "{reduced}: {weak:?}");
+            let expected = strong.cell_diameter.unwrap() / reduced as f32;
+            let found = weak.cell_diameter.unwrap();
+            let tolerance = if counted { 1.2 } else { 2.0 };
+            assert!(
+                found < expected * tolerance && found * tolerance > expected,
+                "{reduced}: {found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_few_small_things_say_nothing_of_the_objective() {
+        let mut found = segment(&smear(&SmearSpec::default(), 4).image);
+        let blank = RgbImage::new(64, 64);
+        found.others.clear();
+        found.cell_diameter = Some(12.0);
+        found.cells.truncate(MANY);
+        assert!(quality(&blank, &found, 32.0).objective_too_low);
+        found.cells.truncate(MANY - 1);
+        assert!(!quality(&blank, &found, 32.0).objective_too_low);
     }
 }

@@ -24,6 +24,10 @@ export interface Quality {
   focus: number;
   exposure: number;
   crowded: boolean;
+  /** Pixels of the field; `null` where there are no cells, and from a board too old to say it. */
+  cellDiameter: number | null;
+  /** Whether the cells are too few pixels wide for the model; a board too old to say it doesn't. */
+  objectiveTooLow: boolean;
 }
 
 export interface Model {
@@ -235,6 +239,8 @@ export function parseField(payload: Uint8Array, device: string): Parsed<FieldMes
         focus: number(quality["focus"], "quality.focus"),
         exposure: number(quality["exposure"], "quality.exposure"),
         crowded: boolean(quality["crowded"], "quality.crowded"),
+        cellDiameter: number(quality["cell_diameter"] ?? 0, "quality.cell_diameter", 0) || null,
+        objectiveTooLow: boolean(quality["objective_too_low"] ?? false, "quality.objective_too_low"),
       },
       cells: list(m["cells"], "cells").map((value, i) => {
         const cell = object(value, `cells[${i}]`);

@@ -172,6 +172,7 @@ export class Page {
     setText(element("focus"), field.quality.focus.toPrecision(3));
     setText(element("exposure"), `${Math.round(100 * field.quality.exposure)} %`);
     setText(element("crowded"), field.quality.crowded ? "yes: cells overlap, the count is doubtful" : "no");
+    setText(element("cell-size"), words.cellSizeWords(field.quality));
     setText(element("source"), field.source);
   }
 

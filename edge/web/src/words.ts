@@ -1,7 +1,7 @@
 // Every state in words. Kept apart from the page so that the wording can be tested and, later,
 // translated.
 
-import type { Counts, FieldMessage, Parasitemia, SlideMessage, StatusMessage } from "./messages";
+import type { Counts, FieldMessage, Parasitemia, Quality, SlideMessage, StatusMessage } from "./messages";
 
 export type LinkState =
   | { is: "starting" }
@@ -128,6 +128,17 @@ export function slideWords(slide: SlideMessage): string {
 
 export function countsWords(c: Counts): string {
   return `${plural(c.cells, "red cell", "red cells")}, ${integer(c.parasitized)} parasitized`;
+}
+
+/** How wide the cells are, and what to do where that is too little for the model. */
+export function cellSizeWords({ cellDiameter, objectiveTooLow }: Quality): string {
+  if (cellDiameter === null) {
+    return "not known";
+  }
+  const wide = `${integer(Math.round(cellDiameter))} pixels wide`;
+  return objectiveTooLow
+    ? `only ${wide}, too few for the model: use a stronger objective or a camera with more pixels`
+    : wide;
 }
 
 /** `counts` is what was seen in the field, `counted` what of it joined the slide. */

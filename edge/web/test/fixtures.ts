@@ -24,7 +24,7 @@ export function fieldJson(n: number, change: Json = {}): Json {
     source: "synthetic:1",
     width: 640,
     height: 480,
-    quality: { focus: 1.5, exposure: 0.9, crowded: false },
+    quality: { focus: 1.5, exposure: 0.9, crowded: false, cell_diameter: 79.6, objective_too_low: false },
     cells: [
       { bbox: [10, 20, 30, 40], label: "parasitized", p_parasitized: 0.75 },
       { bbox: [100, 20, 30, 40], label: "uninfected", p_parasitized: 0.05 },

@@ -67,6 +67,8 @@ describe("bad payloads are refused in one sentence", () => {
     ["too many cells", fieldJson(1, { cells: Array(20_001).fill(0) }), "at most 20000 entries"],
     ["more parasitized than cells", fieldJson(1, { counts: { cells: 1, parasitized: 2 } }), "at most the number of cells"],
     ["no focus", fieldJson(1, { quality: { focus: null, exposure: 1, crowded: false } }), '"quality.focus" is not a number'],
+    ["a cell of no size", fieldJson(1, { quality: { focus: 1, exposure: 1, crowded: false, cell_diameter: -1 } }), '"quality.cell_diameter"'],
+    ["an objective that is maybe too low", fieldJson(1, { quality: { focus: 1, exposure: 1, crowded: false, objective_too_low: "maybe" } }), '"quality.objective_too_low" is not true or false'],
     ["a text without end", fieldJson(1, { source: "x".repeat(201) }), '"source" is not a text'],
   ])("%s", (_, payload, words) => {
     const parsed = parseField(bytes(payload), DEVICE);

@@ -27,6 +27,26 @@ const status = (state: string) => {
 
 const connected: words.LinkState = { is: "connected", to: "ws://b" };
 
+describe("the size of the cells", () => {
+  const quality = { focus: 1, exposure: 1, crowded: false, cellDiameter: 79.6, objectiveTooLow: false };
+
+  it("is told in pixels", () => {
+    expect(words.cellSizeWords(quality)).toBe("80 pixels wide");
+  });
+
+  it("says what to do where it is too little for the model", () => {
+    const low = words.cellSizeWords({ ...quality, cellDiameter: 20.6, objectiveTooLow: true });
+    expect(low).toMatch(/^only 21 pixels wide, too few for the model: use a stronger objective/);
+  });
+
+  it("is not known without cells, nor from a board too old to say it", () => {
+    expect(words.cellSizeWords({ ...quality, cellDiameter: null })).toBe("not known");
+    const old = parseField(bytes(fieldJson(1, { quality: { focus: 1, exposure: 1, crowded: false } })), DEVICE);
+    expect(old.ok && old.value.quality.cellDiameter).toBe(null);
+    expect(old.ok && old.value.quality.objectiveTooLow).toBe(false);
+  });
+});
+
 describe("the slide", () => {
   it("says how many cells are missing", () => {
     expect(words.slideWords(slide())).toBe("insufficient: 1,240 of 5,000 cells counted");
