@@ -15,10 +15,13 @@
 mod background;
 mod classify;
 mod distance;
+mod gap;
 mod grid;
 mod holes;
+mod ink;
 mod local;
 mod mask;
+mod nucleus;
 mod quality;
 mod regions;
 mod threshold;
@@ -29,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::geometry::{Mask, Rect};
 use crate::image::RgbImage;
 use classify::Kind;
+use grid::Grid;
 pub use quality::quality;
 
 /// A countable red cell: whole, inside the frame.
@@ -89,10 +93,12 @@ pub struct Segmentation {
 /// oil immersion lens it spans 6 to 15 red cells.
 const REDUCED_SIDE: u32 = 480;
 
-/// Cells narrower than this in the reduced picture are looked for again in a larger one, in pixels …
+/// Cells narrower than this in the reduced picture are looked for again in a larger one, wider ones in a
+/// smaller one, in pixels …
 const MIN_DIAMETER: f32 = 16.0;
+const MAX_DIAMETER: f32 = 60.0;
 /// … where they are about this wide.
-const GOOD_DIAMETER: f32 = 32.0;
+const GOOD_DIAMETER: f32 = 36.0;
 
 /// Cells narrower than this can't be told from grain, in pixels.
 const MIN_CELL_DIAMETER: f32 = 8.0;
@@ -114,54 +120,115 @@ pub fn segment(image: &RgbImage) -> Segmentation {
         return Segmentation::default();
     }
     let factor = ((short + REDUCED_SIDE / 2) / REDUCED_SIDE).max(1) as usize;
-    let (found, diameter) = segment_reduced(image, factor);
-    match diameter {
-        Some(diameter) if factor > 1 && diameter < MIN_DIAMETER => {
-            let finer = (factor as f32 * diameter / GOOD_DIAMETER) as usize;
-            segment_reduced(image, finer.clamp(1, factor - 1)).0
+    let first = outline(image, factor);
+    let good = first.radius.map_or(factor, |radius| {
+        let finest = factor as f32 * 2.0 * radius / GOOD_DIAMETER;
+        if (MIN_DIAMETER..=MAX_DIAMETER).contains(&(2.0 * radius)) {
+            factor
+        } else {
+            (finest.round() as usize).max(1)
         }
-        _ => found,
+    });
+    if good == factor {
+        finish(image, first)
+    } else {
+        finish(image, outline(image, good))
     }
 }
 
-/// [`segment`] at a given scale; also the diameter of a typical cell in reduced pixels, even when that is
-/// too small for a cell.
-fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32>) {
-    let reduced = grid::reduce(image, factor);
-    let dark = background::darkness(&reduced.green);
+/// A field whose cells are told from the background, but not yet from each other.
+struct Outlined {
+    reduced: grid::Reduced,
+    /// What was drawn into the picture.
+    ink: Option<Grid<bool>>,
+    /// The darkness in green light.
+    green: Grid<u8>,
+    /// Distances to the background.
+    distance: Grid<u16>,
+    /// The radius of a typical cell in reduced pixels; `None` where there is none.
+    radius: Option<f32>,
+}
+
+/// Tells cells from background at a given scale.
+fn outline(image: &RgbImage, factor: usize) -> Outlined {
+    let mut reduced = grid::reduce(image, factor);
+    let ink = ink::paint_over(&mut reduced);
+    let green = background::darkness(&reduced.green);
     let mut histogram = [0; 256];
-    for &value in &dark.data {
+    for &value in &green.data {
         histogram[usize::from(value)] += 1;
     }
     let Some(threshold) = threshold::cell_threshold(&histogram) else {
-        return (Segmentation::default(), None);
+        return Outlined {
+            reduced,
+            ink,
+            green,
+            distance: Grid::filled(0, 0, 0),
+            radius: None,
+        };
     };
-    let mut mask = local::darker_than_around(&dark, threshold);
-    let mut filled = holes::fill(&mut mask);
-    let Some(radius) = filled.radius else {
-        return (Segmentation::default(), None);
-    };
-    distance::open(&mut filled.distance, THINNEST * radius);
-    let split = watershed::split(&filled.distance, radius);
-    let red = background::darkness(&reduced.red);
-    let classified = classify::classify(&split, &red, radius);
-    let mut segmentation = collect(image, reduced.factor, &split, &classified);
-    segmentation.rough_diameter = Some(2.0 * radius * reduced.factor as f32);
-    (segmentation, Some(2.0 * radius))
+    let mut mask = local::darker_than_around(&green, threshold);
+    let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    Outlined {
+        reduced,
+        ink,
+        green,
+        distance,
+        radius,
+    }
 }
 
-/// Draws the regions in the pixels of the picture.
+/// Parts the cells from each other and says what each is.
+fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
+    let Outlined {
+        reduced,
+        ink,
+        green,
+        mut distance,
+        radius: Some(radius),
+    } = outlined
+    else {
+        return Segmentation::default();
+    };
+    distance::open(&mut distance, THINNEST * radius);
+    let split = watershed::split(&distance, radius);
+    let red = background::darkness(&reduced.red);
+    let (split, mut classified) = classify::classify(split, &green, &red, radius);
+    let mut drawn = Vec::new();
+    if let Some(ink) = &ink {
+        classify::set_covered_apart(&split.cells, ink, &mut classified);
+        let size = [image.width(), image.height()];
+        drawn.extend(
+            regions::connected(ink, true, regions::Corners::Joined)
+                .regions
+                .iter()
+                .map(|region| Other {
+                    bbox: region.bounds(reduced.factor, size),
+                    kind: OtherKind::Debris,
+                }),
+        );
+    }
+    let mut segmentation = collect(image, reduced.factor, &split, &classified, drawn);
+    segmentation.rough_diameter = Some(2.0 * radius * reduced.factor as f32);
+    segmentation
+}
+
+/// Draws the regions in the pixels of the picture, beside what was drawn into it.
 fn collect(
     image: &RgbImage,
     factor: usize,
     split: &watershed::Split,
     classified: &classify::Classified,
+    drawn: Vec<Other>,
 ) -> Segmentation {
     let size = [image.width(), image.height()];
     let countable = classified
         .area
         .is_some_and(|area| diameter_of(area) >= MIN_CELL_DIAMETER);
-    let mut segmentation = Segmentation::default();
+    let mut segmentation = Segmentation {
+        others: drawn,
+        ..Segmentation::default()
+    };
     for (i, (region, &kind)) in split
         .cells
         .regions
