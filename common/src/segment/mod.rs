@@ -124,8 +124,10 @@ pub fn segment(image: &RgbImage) -> Segmentation {
 /// [`segment`] at a given scale; also the diameter of a typical cell in reduced pixels, even when that is
 /// too small for a cell.
 fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32>) {
-    let reduced = grid::reduce(image, factor);
-    let dark = background::darkness(&reduced.green);
+    // What isn't needed any more is given back at once: of a large picture each plane is many megabytes.
+    let grid::Reduced { factor, green, red } = grid::reduce(image, factor);
+    let dark = background::darkness(&green);
+    drop(green);
     let mut histogram = [0; 256];
     for &value in &dark.data {
         histogram[usize::from(value)] += 1;
@@ -134,15 +136,18 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
         return (Segmentation::default(), None);
     };
     let mut mask = local::darker_than_around(&dark, threshold);
+    drop(dark);
     let mut filled = holes::fill(&mut mask);
+    drop(mask);
     let Some(radius) = filled.radius else {
         return (Segmentation::default(), None);
     };
     distance::open(&mut filled.distance, THINNEST * radius);
     let split = watershed::split(&filled.distance, radius);
-    let red = background::darkness(&reduced.red);
+    drop(filled);
+    let red = background::darkness(&red);
     let classified = classify::classify(&split, &red, radius);
-    let segmentation = collect(image, reduced.factor, &split, &classified);
+    let segmentation = collect(image, factor, &split, &classified);
     (segmentation, Some(2.0 * radius))
 }
 
