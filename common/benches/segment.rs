@@ -11,7 +11,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use smearscope_common::crop::{cut, letterbox};
 use smearscope_common::image::RgbImage;
 use smearscope_common::segment::{quality, segment};
@@ -86,5 +86,9 @@ fn crops(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, fields, crops);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    fields(&mut criterion);
+    crops(&mut criterion);
+    criterion.final_summary();
+}
