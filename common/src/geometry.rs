@@ -88,6 +88,11 @@ impl Mask {
         }
     }
 
+    /// A mask of that width from its pixels, row by row: a whole number of rows.
+    pub(crate) fn from_bits(width: u32, bits: Vec<bool>) -> Self {
+        Self { width, bits }
+    }
+
     /// Whether the pixel belongs to the cell; `false` outside the mask.
     pub fn get(&self, x: u32, y: u32) -> bool {
         x < self.width

@@ -27,65 +27,95 @@ pub(super) fn darkness(plane: &Grid<u8>) -> Grid<u8> {
 impl Surface {
     /// Finds the background and the surface through it, in turns.
     fn through_background(plane: &Grid<u8>) -> Self {
-        let mut samples = Vec::new();
-        for y in (STEP / 2..plane.height.max(STEP / 2 + 1)).step_by(STEP) {
-            let y = y.min(plane.height - 1);
-            for x in (STEP / 2..plane.width.max(STEP / 2 + 1)).step_by(STEP) {
-                let x = x.min(plane.width - 1);
-                samples.push((
-                    [scaled(x, plane.width), scaled(y, plane.height)],
-                    f64::from(plane.data[y * plane.width + x]),
-                ));
-            }
-        }
+        let samples = Samples::of(plane);
         // The first guess: the brighter class of the whole field, at its mean.
         let mut surface = Self {
             terms: [255.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         };
+        let mut dark = samples.values.clone();
         for round in 0..ROUNDS {
-            let dark = |&(at, value): &([f64; 2], f64)| darkness_of(value, surface.at(at));
+            surface.darken(&samples, &mut dark);
             let mut histogram: Histogram = [0; 256];
-            for sample in &samples {
-                histogram[usize::from(dark(sample))] += 1;
+            for &value in &dark.data {
+                histogram[usize::from(value)] += 1;
             }
             let limit =
                 cell_threshold(&histogram).map_or_else(|| otsu(&histogram), |found| found.limit);
-            let background: Vec<_> = samples
-                .iter()
-                .filter(|s| dark(s) <= limit)
-                .copied()
-                .collect();
             // A gradient may have put half of the background on the dark side in the first round: a
             // stiff surface first, that brings it back.
-            surface = Self::fit(&background, if round == 0 { 1e-1 } else { 1e-3 });
+            let stiffness = if round == 0 { 1e-1 } else { 1e-3 };
+            surface = Self::fit(&samples, &dark, limit, stiffness);
         }
         surface
     }
 
-    /// Least squares. `stiffness` pulls towards an even light, so that few or badly placed samples can't
-    /// make the surface fly off.
-    fn fit(samples: &[([f64; 2], f64)], stiffness: f64) -> Self {
-        let mut matrix = [[0.0; 7]; 6];
-        for &(at, value) in samples {
-            let basis = basis(at);
-            for (row, a) in matrix.iter_mut().zip(basis) {
-                for (cell, b) in row.iter_mut().zip(basis) {
-                    *cell += a * b;
+    /// Least squares through the samples that are no darker than `limit`. `stiffness` pulls towards an even light,
+    /// so that few or badly placed samples can't make the surface fly off.
+    fn fit(samples: &Samples, dark: &Grid<u8>, limit: u8, stiffness: f64) -> Self {
+        // The sums of all x^i·y^j, and of the values times those, that a quadratic needs.
+        let mut places = [[0.0; 5]; 5];
+        let mut values = [[0.0; 3]; 3];
+        for (y, &v) in samples.rows.iter().enumerate() {
+            let mut row_places = [0.0; 5];
+            let mut row_values = [0.0; 3];
+            let row = samples.values.row(y).iter().zip(dark.row(y));
+            for ((&value, &dark), &u) in row.zip(&samples.columns) {
+                if dark <= limit {
+                    let powers = [1.0, u, u * u, u * u * u, u * u * u * u];
+                    for (sum, power) in row_places.iter_mut().zip(powers) {
+                        *sum += power;
+                    }
+                    for (sum, power) in row_values.iter_mut().zip(powers) {
+                        *sum += power * f64::from(value);
+                    }
                 }
-                row[6] += a * value;
+            }
+            let powers = [1.0, v, v * v, v * v * v, v * v * v * v];
+            for (sums, row) in places.iter_mut().zip(row_places) {
+                for (sum, power) in sums.iter_mut().zip(powers) {
+                    *sum += row * power;
+                }
+            }
+            for (sums, row) in values.iter_mut().zip(row_values) {
+                for (sum, power) in sums.iter_mut().zip(powers) {
+                    *sum += row * power;
+                }
             }
         }
+        let mut matrix = [[0.0; 7]; 6];
+        for (row, [x, y]) in matrix.iter_mut().zip(EXPONENTS) {
+            for (cell, [other_x, other_y]) in row.iter_mut().zip(EXPONENTS) {
+                *cell = places[x + other_x][y + other_y];
+            }
+            row[6] = values[x][y];
+        }
+        let count = places[0][0];
         matrix[0][0] += f64::MIN_POSITIVE;
         for (i, row) in matrix.iter_mut().enumerate().skip(1) {
-            row[i] += stiffness * samples.len() as f64 + f64::MIN_POSITIVE;
+            row[i] += stiffness * count + f64::MIN_POSITIVE;
         }
         Self {
             terms: solve(matrix),
         }
     }
 
-    fn at(&self, at: [f64; 2]) -> f64 {
-        self.terms.iter().zip(basis(at)).map(|(t, b)| t * b).sum()
+    /// The light along the row at height `v`: the factors of 1, x, x².
+    fn along(&self, v: f64) -> [f64; 3] {
+        let [one, x, y, xx, xy, yy] = self.terms;
+        [one + y * v + yy * v * v, x + xy * v, xx]
+    }
+
+    /// [`Self::darkness`] of the samples.
+    fn darken(&self, samples: &Samples, dark: &mut Grid<u8>) {
+        for (y, &v) in samples.rows.iter().enumerate() {
+            let [constant, linear, square] = self.along(v);
+            let out = &mut dark.data[y * dark.width..(y + 1) * dark.width];
+            let row = samples.values.row(y).iter().zip(&samples.columns);
+            for (out, (&value, &u)) in out.iter_mut().zip(row) {
+                let light = (constant + (linear + square * u) * u).max(1.0);
+                *out = whole_f64((255.5 - 255.0 * f64::from(value) / light).max(0.0));
+            }
+        }
     }
 
     fn darkness(&self, plane: &Grid<u8>) -> Grid<u8> {
@@ -94,17 +124,52 @@ impl Surface {
             .collect();
         let mut dark = Grid::filled(plane.width, plane.height, 0u8);
         for y in 0..plane.height {
-            let v = scaled(y, plane.height);
-            let [one, x, yy, xx, xy, yyyy] = self.terms;
-            let constant = (one + yy * v + yyyy * v * v) as f32;
-            let (linear, square) = ((x + xy * v) as f32, xx as f32);
+            let [constant, linear, square] =
+                self.along(scaled(y, plane.height)).map(|term| term as f32);
             let out = &mut dark.data[y * plane.width..(y + 1) * plane.width];
             for ((out, &value), &u) in out.iter_mut().zip(plane.row(y)).zip(&columns) {
                 let light = (constant + (linear + square * u) * u).max(1.0);
-                *out = (255.5 - 255.0 * f32::from(value) / light).max(0.0) as u8;
+                *out = whole_f32((255.5 - 255.0 * f32::from(value) / light).max(0.0));
             }
         }
         dark
+    }
+}
+
+/// The exponents of x and y in each term of a [`Surface`].
+const EXPONENTS: [[usize; 2]; 6] = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]];
+
+/// Some of a plane's pixels, evenly spread.
+struct Samples {
+    /// The x of each column, from -1 to 1.
+    columns: Vec<f64>,
+    /// The y of each row, from -1 to 1.
+    rows: Vec<f64>,
+    values: Grid<u8>,
+}
+
+impl Samples {
+    fn of(plane: &Grid<u8>) -> Self {
+        let along = |n: usize| -> Vec<usize> {
+            (STEP / 2..n.max(STEP / 2 + 1))
+                .step_by(STEP)
+                .map(|i| i.min(n - 1))
+                .collect()
+        };
+        let (columns, rows) = (along(plane.width), along(plane.height));
+        let pixels = rows.iter().flat_map(|&y| {
+            let row = plane.row(y);
+            columns.iter().map(|&x| row[x])
+        });
+        Self {
+            values: Grid {
+                width: columns.len(),
+                height: rows.len(),
+                data: pixels.collect(),
+            },
+            columns: columns.iter().map(|&x| scaled(x, plane.width)).collect(),
+            rows: rows.iter().map(|&y| scaled(y, plane.height)).collect(),
+        }
     }
 }
 
@@ -113,12 +178,19 @@ fn scaled(i: usize, n: usize) -> f64 {
     (2.0 * i as f64 + 1.0) / n as f64 - 1.0
 }
 
-fn basis([x, y]: [f64; 2]) -> [f64; 6] {
-    [1.0, x, y, x * x, x * y, y * y]
+/// `value as u8` for a value from 0 to 255.5, in steps that vectorise: added to 2^23, it is rounded to a
+/// whole number that stands in the lowest bits; one less where that was up.
+fn whole_f32(value: f32) -> u8 {
+    const SHIFT: f32 = 8_388_608.0;
+    let nearest = value + SHIFT;
+    (nearest.to_bits() as u8).wrapping_sub(u8::from(nearest - SHIFT > value))
 }
 
-fn darkness_of(value: f64, light: f64) -> u8 {
-    (255.5 - 255.0 * value / light.max(1.0)).max(0.0) as u8
+/// The same with 2^52.
+fn whole_f64(value: f64) -> u8 {
+    const SHIFT: f64 = 4_503_599_627_370_496.0;
+    let nearest = value + SHIFT;
+    (nearest.to_bits() as u8).wrapping_sub(u8::from(nearest - SHIFT > value))
 }
 
 /// Gauss elimination; the matrix is symmetric and positive definite, so it needs no pivots.
@@ -169,6 +241,17 @@ mod tests {
                 0
             };
             assert!(i32::from(d).abs_diff(expected) < 12, "{d} at {i}");
+        }
+    }
+
+    #[test]
+    fn whole_parts_are_those_of_a_cast() {
+        for eighths in 0..=2044u16 {
+            let value = f32::from(eighths) / 8.0;
+            for value in [value, value.next_up(), value.next_down().max(0.0)] {
+                assert_eq!(whole_f32(value), value as u8, "{value}");
+                assert_eq!(whole_f64(value.into()), value as u8, "{value}");
+            }
         }
     }
 

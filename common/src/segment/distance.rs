@@ -11,53 +11,74 @@ const KNIGHT: u16 = 11;
 /// nearest `false`, in fifths of a pixel, in two passes. What lies beyond the frame is unknown and doesn't
 /// count as background: a cell that the edge cuts keeps its radius. Without any `false`, `u16::MAX`.
 pub(super) fn distances(mask: &Grid<bool>) -> Grid<u16> {
-    let (w, h) = (mask.width, mask.height);
-    // A border of two pixels spares the passes the question whether a neighbour exists.
-    let stride = w + 4;
-    let mut padded = vec![u16::MAX; stride * (h + 4)];
-    let at = |x: usize, y: usize| (y + 2) * stride + x + 2;
-    let steps = |sign: isize| {
-        let s = stride as isize;
-        [
-            (-1, UNIT),
-            (-s, UNIT),
-            (-s - 1, DIAGONAL),
-            (-s + 1, DIAGONAL),
-            (-s - 2, KNIGHT),
-            (-s + 2, KNIGHT),
-            (-2 * s - 1, KNIGHT),
-            (-2 * s + 1, KNIGHT),
-        ]
-        .map(|(offset, cost)| (offset * sign, cost))
-    };
-    let nearest = |padded: &[u16], i: usize, steps: &[(isize, u16); 8], own: u16| {
-        steps.iter().fold(own, |least, &(offset, cost)| {
-            least.min(padded[i.wrapping_add_signed(offset)].saturating_add(cost))
-        })
-    };
-    let forward = steps(1);
-    for y in 0..h {
-        for (x, &inside) in mask.row(y).iter().enumerate() {
-            let i = at(x, y);
-            padded[i] = if inside {
-                nearest(&padded, i, &forward, u16::MAX)
-            } else {
-                0
-            };
+    let w = mask.width.max(1);
+    let mut result = Grid::filled(mask.width, mask.height, 0u16);
+    let mut passed = Passed::new(w);
+    for (row, inside) in result
+        .data
+        .chunks_exact_mut(w)
+        .zip(mask.data.chunks_exact(w))
+    {
+        for (distance, &inside) in row.iter_mut().zip(inside) {
+            *distance = if inside { u16::MAX } else { 0 };
         }
+        passed.lower(row);
+        let mut beside = u32::from(u16::MAX);
+        for distance in row.iter_mut() {
+            beside = u32::from(*distance).min(beside + u32::from(UNIT));
+            *distance = beside as u16;
+        }
+        passed.push(row);
     }
-    let backward = steps(-1);
-    let mut result = Grid::filled(w, h, 0u16);
-    for y in (0..h).rev() {
-        for x in (0..w).rev() {
-            let i = at(x, y);
-            if padded[i] > 0 {
-                padded[i] = nearest(&padded, i, &backward, padded[i]);
-                result.data[y * w + x] = padded[i];
-            }
+    let mut passed = Passed::new(w);
+    for row in result.data.chunks_exact_mut(w).rev() {
+        passed.lower(row);
+        let mut beside = u32::from(u16::MAX);
+        for distance in row.iter_mut().rev() {
+            beside = u32::from(*distance).min(beside + u32::from(UNIT));
+            *distance = beside as u16;
         }
+        passed.push(row);
     }
     result
+}
+
+/// The two rows that a pass has just left behind. A border of two pixels spares it the question whether a
+/// neighbour exists.
+struct Passed {
+    near: Vec<u16>,
+    far: Vec<u16>,
+}
+
+impl Passed {
+    fn new(width: usize) -> Self {
+        let beyond = vec![u16::MAX; width + 4];
+        Self {
+            near: beyond.clone(),
+            far: beyond,
+        }
+    }
+
+    /// Lowers each distance of the next row to what these rows allow: all pixels of a row at a time, which a
+    /// processor does eight by eight. Its neighbours in the row itself come one by one afterwards.
+    fn lower(&self, row: &mut [u16]) {
+        let w = row.len();
+        let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| &self.near[i..i + w]);
+        let [f, g] = [1, 3].map(|i| &self.far[i..i + w]);
+        for (i, distance) in row.iter_mut().enumerate() {
+            let knight = a[i].min(e[i]).min(f[i].min(g[i]));
+            let diagonal = b[i].min(d[i]);
+            *distance = (*distance)
+                .min(c[i].saturating_add(UNIT))
+                .min(diagonal.saturating_add(DIAGONAL))
+                .min(knight.saturating_add(KNIGHT));
+        }
+    }
+
+    fn push(&mut self, row: &[u16]) {
+        std::mem::swap(&mut self.near, &mut self.far);
+        self.near[2..row.len() + 2].copy_from_slice(row);
+    }
 }
 
 /// Takes away what is thinner than twice `radius` pixels, and leaves the rest as it is (an opening): scale bars

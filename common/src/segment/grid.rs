@@ -67,28 +67,64 @@ pub(super) fn reduce(image: &RgbImage, factor: usize) -> Reduced {
     let mut red = Grid::filled(width, height, 0u8);
     let mut green = red.clone();
     let pixels = image.as_raw();
-    // Blocks are summed in u32: a block of 2^12 × 2^12 pixels of 255 still fits.
-    let mut sums = vec![[0u32; 2]; width];
+    // Sums over the rows of a block first, a whole line at a time, which vectorises. They are u32: a block of
+    // 2^12 × 2^12 pixels of 255 still fits.
+    let mut sums = vec![0u32; full_width * 3];
     for y in 0..height {
-        sums.fill([0; 2]);
         let rows = (y * factor)..((y + 1) * factor).min(full_height);
+        sums.fill(0);
         for row in rows.clone() {
             let line = &pixels[row * full_width * 3..(row + 1) * full_width * 3];
-            for (sum, block) in sums.iter_mut().zip(line.chunks(factor * 3)) {
-                for pixel in block.chunks_exact(3) {
-                    sum[0] += u32::from(pixel[0]);
-                    sum[1] += u32::from(pixel[1]);
-                }
+            for (sum, &value) in sums.iter_mut().zip(line) {
+                *sum += u32::from(value);
             }
         }
-        for (x, sum) in sums.iter().enumerate() {
-            let columns = ((x + 1) * factor).min(full_width) - x * factor;
-            let n = (columns * rows.len()) as u32;
-            red.data[y * width + x] = ((sum[0] + n / 2) / n) as u8;
-            green.data[y * width + x] = ((sum[1] + n / 2) / n) as u8;
+        let average = |block: &[u32], mean: Mean| {
+            let mut sum = [0; 2];
+            for pixel in block.chunks_exact(3) {
+                sum[0] += pixel[0];
+                sum[1] += pixel[1];
+            }
+            sum.map(|sum| mean.of(sum))
+        };
+        let mean = Mean::over(factor * rows.len());
+        let out = y * width..(y + 1) * width;
+        let (red, green) = (&mut red.data[out.clone()], &mut green.data[out]);
+        let blocks = sums.chunks_exact(factor * 3);
+        let cut = blocks.remainder();
+        for ((red, green), block) in red.iter_mut().zip(green.iter_mut()).zip(blocks) {
+            [*red, *green] = average(block, mean);
+        }
+        if !cut.is_empty() {
+            let mean = Mean::over(cut.len() / 3 * rows.len());
+            [red[width - 1], green[width - 1]] = average(cut, mean);
         }
     }
     Reduced { factor, green, red }
+}
+
+/// Divides many sums by the same number, halves rounded up, by multiplying with its reciprocal.
+#[derive(Clone, Copy)]
+struct Mean {
+    half: u64,
+    reciprocal: u64,
+}
+
+impl Mean {
+    /// So many bits that the quotient is exact up to 2^23 values, and no product of a mean of 8 bits overflows.
+    const BITS: u32 = 55;
+
+    fn over(n: usize) -> Self {
+        let n = n as u64;
+        Self {
+            half: n / 2,
+            reciprocal: (1 << Self::BITS) / n + 1,
+        }
+    }
+
+    fn of(self, sum: u32) -> u8 {
+        (((u64::from(sum) + self.half) * self.reciprocal) >> Self::BITS) as u8
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +139,22 @@ mod tests {
         assert_eq!((reduced.red.width, reduced.red.height), (3, 2));
         assert_eq!(reduced.red.data, [5, 25, 40, 5, 25, 40]);
         assert_eq!(reduced.green.data, [5, 5, 5, 20, 20, 20]);
+    }
+
+    #[test]
+    fn means_are_exact() {
+        for n in [1, 2, 3, 4, 9, 25, 361, 65_537, 2900 * 2890] {
+            let mean = Mean::over(n as usize);
+            for quotient in [0, 1, 2, 127, 128, 254, 255] {
+                // The first and the last sum that rounds to the quotient.
+                let first = (quotient * n).saturating_sub(n / 2);
+                let last = quotient * n + (n - 1) / 2;
+                assert_eq!(
+                    [first, last].map(|s| mean.of(s)),
+                    [quotient as u8; 2],
+                    "{n}"
+                );
+            }
+        }
     }
 }

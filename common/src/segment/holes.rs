@@ -1,24 +1,19 @@
 //! Pale centres: bright pixels inside a cell that belong to it.
 
 use super::distance::{UNIT, distances};
+use super::gap;
 use super::grid::Grid;
 use super::regions::{Corners, Labelled, Region, connected};
 
 /// The largest pale centre, as a part of a cell's disc.
 const MAX_PART: f32 = 0.9;
 
-/// A hole of any shape that is no more than this part of a cell's disc is filled: a slit, a vacuole, or so
-/// little background that it doesn't matter.
-const SMALL_PART: f32 = 0.02;
+/// A hole of this many pixels is filled whatever is around it.
+const SPECK: u32 = 4;
 
 /// A pale centre fills nearly all of its octagonal hull. The background that touching cells enclose is hollow
 /// between its corners: it fills about half, a little more where a blur has cut the corners off.
 const MIN_SOLIDITY: f32 = 0.75;
-
-/// One that a smear of hemoglobin or a parasite juts into fills less of its hull. Of the gaps between cells,
-/// those between three are smaller, and those between five larger than these parts of a cell's disc.
-const MIN_LOOSE_SOLIDITY: f32 = 0.62;
-const LOOSE_PART: std::ops::Range<f32> = 0.08..0.6;
 
 /// A hole of this many pixels is grain.
 const GRAIN: u32 = 12;
@@ -65,25 +60,31 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
         };
     };
     let disc = std::f32::consts::PI * radius * radius;
-    let is_pale = |hole: &Hole| {
-        let part = hole.area as f32 / disc;
+    let is_single = |hole: &Hole| {
         let around = whole.labels.data[hole.beside] as usize;
-        let single = whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc;
-        let fits = hole.solidity >= MIN_SOLIDITY
-            || hole.solidity >= MIN_LOOSE_SOLIDITY && LOOSE_PART.contains(&part);
-        part <= SMALL_PART || part <= MAX_PART && (single || fits)
+        whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc
     };
-    let second: Vec<bool> = holes
-        .iter()
-        .map(|hole| hole.as_ref().is_some_and(is_pale))
+    apply(mask, &labelled, &vec![false; first.len()]);
+    let open = distances(mask);
+    let second: Vec<bool> = (1..)
+        .zip(&holes)
+        .map(|(label, hole)| {
+            hole.as_ref().is_some_and(|hole| {
+                let region = &labelled.regions[label as usize - 1];
+                hole.area as f32 <= MAX_PART * disc
+                    && (is_single(hole)
+                        || region.area <= SPECK
+                        || !gap::between_cells(label, region, &labelled.labels, &open, radius))
+            })
+        })
         .collect();
+    apply(mask, &labelled, &second);
     if second == first {
         return Filled {
             distance,
             radius: Some(radius),
         };
     }
-    apply(mask, &labelled, &second);
     Filled {
         distance: distances(mask),
         radius: Some(radius),

@@ -23,20 +23,29 @@ pub(super) fn enlarge(
     let columns = Taps::along(left..right, factor, labels.width);
     let rows = Taps::along(top..bottom, factor, labels.height);
     let half = 2 * factor * factor;
+    // The reduced columns that have a say, from the first one.
+    let from = columns.first()?.first;
+    let to = columns.last()?.second + 1;
+    let mut shares = vec![0; to - from];
     let mut inside = vec![false; columns.len() * rows.len()];
     let (mut x0, mut x1, mut y0, mut y1) = (usize::MAX, 0, usize::MAX, 0);
-    for (y, row) in rows.iter().enumerate() {
-        let (upper, lower) = (labels.row(row.first), labels.row(row.second));
-        for (x, column) in columns.iter().enumerate() {
-            let share = |line: &[u32]| {
-                column.near * usize::from(line[column.first] == label)
-                    + column.far * usize::from(line[column.second] == label)
-            };
-            if row.near * share(upper) + row.far * share(lower) >= half {
-                inside[y * columns.len() + x] = true;
-                (x0, x1) = (x0.min(x), x1.max(x));
-                (y0, y1) = (y0.min(y), y1.max(y));
-            }
+    for (y, (row, line)) in rows
+        .iter()
+        .zip(inside.chunks_exact_mut(columns.len()))
+        .enumerate()
+    {
+        let [upper, lower] = [row.first, row.second].map(|y| &labels.row(y)[from..to]);
+        for ((share, &upper), &lower) in shares.iter_mut().zip(upper).zip(lower) {
+            *share = row.near * usize::from(upper == label) + row.far * usize::from(lower == label);
+        }
+        for (pixel, column) in line.iter_mut().zip(&columns) {
+            let [first, second] = [column.first, column.second].map(|x| shares[x - from]);
+            *pixel = column.near * first + column.far * second >= half;
+        }
+        if let Some(first) = line.iter().position(|&pixel| pixel) {
+            let last = line.iter().rposition(|&pixel| pixel).unwrap_or(first);
+            (x0, x1) = (x0.min(first), x1.max(last));
+            (y0, y1) = (y0.min(y), y);
         }
     }
     if x0 > x1 {
@@ -48,15 +57,11 @@ pub(super) fn enlarge(
         w: (x1 - x0 + 1) as u32,
         h: (y1 - y0 + 1) as u32,
     };
-    let mut mask = Mask::new(bbox.w, bbox.h);
-    for y in y0..=y1 {
-        for x in x0..=x1 {
-            if inside[y * columns.len() + x] {
-                mask.set((x - x0) as u32, (y - y0) as u32);
-            }
-        }
+    let mut bits = Vec::with_capacity(bbox.w as usize * bbox.h as usize);
+    for line in inside.chunks_exact(columns.len()).take(y1 + 1).skip(y0) {
+        bits.extend_from_slice(&line[x0..=x1]);
     }
-    Some((bbox, mask))
+    Some((bbox, Mask::from_bits(bbox.w, bits)))
 }
 
 /// The two reduced pixels next to a pixel along one axis, with their weights, which add up to twice the
@@ -73,14 +78,12 @@ impl Taps {
     fn along(pixels: std::ops::Range<usize>, factor: usize, count: usize) -> Vec<Self> {
         pixels
             .map(|pixel| {
-                // The middle of the pixel, in halves of a pixel, from the middle of the first reduced one.
-                let place = (2 * pixel + 1) as isize - factor as isize;
-                let before = place.div_euclid(2 * factor as isize);
-                let far = place.rem_euclid(2 * factor as isize) as usize;
-                let within = |i: isize| i.clamp(0, count as isize - 1) as usize;
+                // The middle of the pixel, in halves of a pixel, from the middle of the reduced one before the first.
+                let place = 2 * pixel + 1 + factor;
+                let (second, far) = (place / (2 * factor), place % (2 * factor));
                 Self {
-                    first: within(before),
-                    second: within(before + 1),
+                    first: second.saturating_sub(1),
+                    second: second.min(count - 1),
                     near: 2 * factor - far,
                     far,
                 }

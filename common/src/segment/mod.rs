@@ -15,6 +15,7 @@
 mod background;
 mod classify;
 mod distance;
+mod gap;
 mod grid;
 mod holes;
 mod local;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::geometry::{Mask, Rect};
 use crate::image::RgbImage;
 use classify::Kind;
+use grid::Grid;
 pub use quality::quality;
 
 /// A countable red cell: whole, inside the frame.
@@ -86,10 +88,12 @@ pub struct Segmentation {
 /// oil immersion lens it spans 6 to 15 red cells.
 const REDUCED_SIDE: u32 = 480;
 
-/// Cells narrower than this in the reduced picture are looked for again in a larger one, in pixels …
+/// Cells narrower than this in the reduced picture are looked for again in a larger one, wider ones in a
+/// smaller one, in pixels …
 const MIN_DIAMETER: f32 = 16.0;
+const MAX_DIAMETER: f32 = 60.0;
 /// … where they are about this wide.
-const GOOD_DIAMETER: f32 = 32.0;
+const GOOD_DIAMETER: f32 = 36.0;
 
 /// Cells narrower than this can't be told from grain, in pixels.
 const MIN_CELL_DIAMETER: f32 = 8.0;
@@ -111,19 +115,33 @@ pub fn segment(image: &RgbImage) -> Segmentation {
         return Segmentation::default();
     }
     let factor = ((short + REDUCED_SIDE / 2) / REDUCED_SIDE).max(1) as usize;
-    let (found, diameter) = segment_reduced(image, factor);
-    match diameter {
-        Some(diameter) if factor > 1 && diameter < MIN_DIAMETER => {
-            let finer = (factor as f32 * diameter / GOOD_DIAMETER) as usize;
-            segment_reduced(image, finer.clamp(1, factor - 1)).0
+    let first = outline(image, factor);
+    let good = first.radius.map_or(factor, |radius| {
+        let finest = factor as f32 * 2.0 * radius / GOOD_DIAMETER;
+        if (MIN_DIAMETER..=MAX_DIAMETER).contains(&(2.0 * radius)) {
+            factor
+        } else {
+            (finest.round() as usize).max(1)
         }
-        _ => found,
+    });
+    if good == factor {
+        finish(image, first)
+    } else {
+        finish(image, outline(image, good))
     }
 }
 
-/// [`segment`] at a given scale; also the diameter of a typical cell in reduced pixels, even when that is
-/// too small for a cell.
-fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32>) {
+/// A field whose cells are told from the background, but not yet from each other.
+struct Outlined {
+    reduced: grid::Reduced,
+    /// Distances to the background.
+    distance: Grid<u16>,
+    /// The radius of a typical cell in reduced pixels; `None` where there is none.
+    radius: Option<f32>,
+}
+
+/// Tells cells from background at a given scale.
+fn outline(image: &RgbImage, factor: usize) -> Outlined {
     let reduced = grid::reduce(image, factor);
     let dark = background::darkness(&reduced.green);
     let mut histogram = [0; 256];
@@ -131,19 +149,36 @@ fn segment_reduced(image: &RgbImage, factor: usize) -> (Segmentation, Option<f32
         histogram[usize::from(value)] += 1;
     }
     let Some(threshold) = threshold::cell_threshold(&histogram) else {
-        return (Segmentation::default(), None);
+        return Outlined {
+            reduced,
+            distance: Grid::filled(0, 0, 0),
+            radius: None,
+        };
     };
     let mut mask = local::darker_than_around(&dark, threshold);
-    let mut filled = holes::fill(&mut mask);
-    let Some(radius) = filled.radius else {
-        return (Segmentation::default(), None);
+    let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    Outlined {
+        reduced,
+        distance,
+        radius,
+    }
+}
+
+/// Parts the cells from each other and says what each is.
+fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
+    let Outlined {
+        reduced,
+        mut distance,
+        radius: Some(radius),
+    } = outlined
+    else {
+        return Segmentation::default();
     };
-    distance::open(&mut filled.distance, THINNEST * radius);
-    let split = watershed::split(&filled.distance, radius);
+    distance::open(&mut distance, THINNEST * radius);
+    let split = watershed::split(&distance, radius);
     let red = background::darkness(&reduced.red);
     let classified = classify::classify(&split, &red, radius);
-    let segmentation = collect(image, reduced.factor, &split, &classified);
-    (segmentation, Some(2.0 * radius))
+    collect(image, reduced.factor, &split, &classified)
 }
 
 /// Draws the regions in the pixels of the picture.

@@ -69,6 +69,24 @@ impl Region {
         }
     }
 
+    /// Takes a run in the given row of a plane of that width in. Rows come from top to bottom.
+    fn add(&mut self, run: &Run, y: usize, width: usize) {
+        if self.area == 0 {
+            self.first = y * width + run.start;
+            self.top = y;
+        }
+        let (start, end) = (run.start, run.end - 1);
+        self.area += (run.end - run.start) as u32;
+        self.left = self.left.min(start);
+        self.right = self.right.max(end);
+        self.bottom = y;
+        let [start, end, y] = [start, end, y].map(|v| v as isize);
+        let reach = [-start - y, y - start, end - y, end + y];
+        for (most, own) in self.diagonals.iter_mut().zip(reach) {
+            *most = own.max(*most);
+        }
+    }
+
     /// Whether a pixel at the edge of the frame belongs to it.
     pub fn touches_frame(&self, width: usize, height: usize) -> bool {
         self.left == 0 || self.top == 0 || self.right + 1 == width || self.bottom + 1 == height
@@ -134,44 +152,62 @@ pub(super) enum Corners {
     Apart,
 }
 
+/// Pixels of a row that follow each other and have the same label.
+#[derive(Clone, Copy)]
+struct Run {
+    /// The first column.
+    start: usize,
+    /// The column after the last.
+    end: usize,
+    label: u32,
+}
+
+/// How many values at the beginning of a row are equal.
+fn equal<T: Copy + PartialEq>(row: &[T]) -> usize {
+    let Some(&first) = row.first() else {
+        return 0;
+    };
+    // Sixteen at a time without a branch, which vectorises; then one by one.
+    let same = |values: &&[T]| values.iter().fold(true, |same, &v| same & (v == first));
+    let whole = 16 * row.chunks_exact(16).take_while(same).count();
+    whole + row[whole..].iter().take_while(|&&v| v == first).count()
+}
+
 /// Labels the connected regions of the pixels that are `value`.
 pub(super) fn connected(mask: &Grid<bool>, value: bool, corners: Corners) -> Labelled {
     let (w, h) = (mask.width, mask.height);
+    let reach = usize::from(corners == Corners::Joined);
     let mut forest = Forest::default();
     let mut labels = Grid::filled(w, h, 0u32);
+    let (mut above, mut runs) = (Vec::<Run>::new(), Vec::<Run>::new());
     for y in 0..h {
-        let (above, row) = labels.data.split_at_mut(y * w);
-        let above = above.get(above.len().wrapping_sub(w)..).unwrap_or(&[]);
-        let mut left = 0;
-        for (x, &inside) in mask.row(y).iter().enumerate() {
-            if inside != value {
-                left = 0;
-                continue;
-            }
-            let up = |x: usize| above.get(x).copied().unwrap_or(0);
-            let mut label = left;
-            let mut meet = |other: u32| {
-                if other != 0 && other != label {
-                    label = if label == 0 {
-                        other
-                    } else {
-                        forest.join(label - 1, other - 1) + 1
+        std::mem::swap(&mut above, &mut runs);
+        runs.clear();
+        let row = mask.row(y);
+        let mut near = 0;
+        let mut start = 0;
+        while start < w {
+            let end = start + equal(&row[start..]);
+            if row[start] == value {
+                // What ends above before this run begins can't meet those that follow either.
+                while near < above.len() && above[near].end + reach <= start {
+                    near += 1;
+                }
+                let mut label = 0;
+                let meets = |run: &&Run| run.start < end + reach;
+                for run in above[near..].iter().take_while(meets) {
+                    label = match label {
+                        0 => run.label,
+                        _ => forest.join(label - 1, run.label - 1) + 1,
                     };
                 }
-            };
-            meet(up(x));
-            // With the pixel above inside, those beside it are joined to it already.
-            if corners == Corners::Joined && up(x) == 0 {
-                if x > 0 {
-                    meet(up(x - 1));
+                if label == 0 {
+                    label = forest.add() + 1;
                 }
-                meet(up(x + 1));
+                labels.data[y * w + start..y * w + end].fill(label);
+                runs.push(Run { start, end, label });
             }
-            if label == 0 {
-                label = forest.add() + 1;
-            }
-            row[x] = label;
-            left = label;
+            start = end;
         }
     }
     settle(labels, &mut forest)
@@ -180,81 +216,98 @@ pub(super) fn connected(mask: &Grid<bool>, value: bool, corners: Corners) -> Lab
 /// Replaces each label by its root's, numbered from 1 in the order of first appearance, and measures.
 /// `labels` holds one more than the tree's number, 0 for none.
 pub(super) fn settle(mut labels: Grid<u32>, forest: &mut Forest) -> Labelled {
-    let roots: Vec<u32> = (0..forest.len() as u32)
-        .map(|tree| forest.root(tree))
-        .collect();
-    let mut numbers = vec![0u32; roots.len()];
-    let mut count = 0;
-    for label in labels.data.iter_mut().filter(|label| **label != 0) {
-        let number = &mut numbers[roots[*label as usize - 1] as usize];
-        if *number == 0 {
-            count += 1;
-            *number = count;
+    let (w, h) = (labels.width, labels.height);
+    let mut numbers = vec![0u32; forest.len()];
+    let mut regions = Vec::new();
+    let (mut above, mut runs) = (Vec::<Run>::new(), Vec::<Run>::new());
+    for y in 0..h {
+        let row = &mut labels.data[y * w..(y + 1) * w];
+        let mut start = 0;
+        while start < w {
+            let end = start + equal(&row[start..]);
+            if row[start] != 0 {
+                let number = &mut numbers[forest.root(row[start] - 1) as usize];
+                if *number == 0 {
+                    regions.push(Region::EMPTY);
+                    *number = regions.len() as u32;
+                }
+                row[start..end].fill(*number);
+                match runs.last_mut() {
+                    Some(run) if run.end == start && run.label == *number => run.end = end,
+                    _ => runs.push(Run {
+                        start,
+                        end,
+                        label: *number,
+                    }),
+                }
+            }
+            start = end;
         }
-        *label = *number;
+        for run in &runs {
+            regions[run.label as usize - 1].add(run, y, w);
+        }
+        outline(&above, &runs, &mut regions);
+        std::mem::swap(&mut above, &mut runs);
+        runs.clear();
     }
-    let regions = measure(&labels, count as usize);
+    outline(&above, &[], &mut regions);
     Labelled { labels, regions }
 }
 
-/// Measures `count` labelled regions.
-fn measure(labels: &Grid<u32>, count: usize) -> Vec<Region> {
-    let mut regions = vec![Region::EMPTY; count];
-    let w = labels.width;
-    for y in 0..labels.height {
-        let row = labels.row(y);
-        let mut x = 0;
-        // Run by run: what a run adds is told by its ends.
-        while x < w {
-            let label = row[x];
-            let start = x;
-            while x < w && row[x] == label {
-                x += 1;
-            }
-            if label == 0 {
-                continue;
-            }
-            let end = x - 1;
-            let region = &mut regions[label as usize - 1];
-            if region.area == 0 {
-                region.first = y * w + start;
-            }
-            region.area += (x - start) as u32;
-            region.left = region.left.min(start);
-            region.right = region.right.max(end);
-            region.top = region.top.min(y);
-            region.bottom = y;
-            let [start, end, y] = [start, end, y].map(|v| v as isize);
-            let reach = [-start - y, y - start, end - y, end + y];
-            for (most, own) in region.diagonals.iter_mut().zip(reach) {
-                *most = own.max(*most);
+/// Adds what is between two rows to the outlines: goes along the windows of four pixels, those that reach over
+/// the frame included, and stops where a run begins or ends. In between, the windows are alike.
+fn outline(upper: &[Run], lower: &[Run], regions: &mut [Region]) {
+    let (mut upper, mut lower) = (Walk::along(upper), Walk::along(lower));
+    let mut x = 0;
+    while let Some(next) = upper.change().into_iter().chain(lower.change()).min() {
+        let (a, c) = (upper.label(), lower.label());
+        if a != c {
+            for _ in x..next {
+                add_outline([a, a, c, c], regions);
             }
         }
+        upper.go(next);
+        lower.go(next);
+        add_outline([a, upper.label(), c, lower.label()], regions);
+        x = next + 1;
     }
-    // Windows of four pixels, those that reach over the frame included.
-    let outside = vec![0; w];
-    for y in 0..=labels.height {
-        let upper = if y == 0 {
-            &outside[..]
-        } else {
-            labels.row(y - 1)
-        };
-        let lower = if y == labels.height {
-            &outside[..]
-        } else {
-            labels.row(y)
-        };
-        let (mut a, mut c) = (0, 0);
-        for x in 0..=w {
-            let b = upper.get(x).copied().unwrap_or(0);
-            let d = lower.get(x).copied().unwrap_or(0);
-            if a != b || c != d || a != c {
-                add_outline([a, b, c, d], &mut regions);
-            }
-            (a, c) = (b, d);
+}
+
+/// A walk along the runs of a row.
+struct Walk<'a> {
+    /// Those that are not over.
+    runs: &'a [Run],
+    /// Whether the first of them has begun.
+    inside: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn along(runs: &'a [Run]) -> Self {
+        Self {
+            runs,
+            inside: false,
         }
     }
-    regions
+
+    /// The label here.
+    fn label(&self) -> u32 {
+        if self.inside { self.runs[0].label } else { 0 }
+    }
+
+    /// Where the label changes next.
+    fn change(&self) -> Option<usize> {
+        let run = self.runs.first()?;
+        Some(if self.inside { run.end } else { run.start })
+    }
+
+    /// Goes on to a place that isn't beyond the next change.
+    fn go(&mut self, x: usize) {
+        if self.inside && self.runs[0].end == x {
+            self.runs = &self.runs[1..];
+            self.inside = false;
+        }
+        self.inside |= self.runs.first().is_some_and(|run| run.start == x);
+    }
 }
 
 /// What the outline in a window of four pixels adds to each label's perimeter: it joins the middles of the
