@@ -110,7 +110,7 @@ fn labels() {
 fn the_seeds_with_cells_have_cells() {
     let mut with_cells = 0;
     for (name, bytes) in seeds("segment") {
-        let image = checks::picture(&bytes);
+        let image = checks::picture::picture(&bytes);
         if name.starts_with("cells") {
             with_cells += 1;
             assert!(segment(&image).cells.len() >= 3, "{name}");

@@ -16,11 +16,9 @@
 //! `common/tests/fuzz.rs`.
 
 mod bytes;
-mod picture;
 
 pub mod crop;
 pub mod decode;
 pub mod labels;
+pub mod picture;
 pub mod segment;
-
-pub use picture::picture;

@@ -87,6 +87,7 @@ pub fn holds(image: &RgbImage, found: &Segmentation) {
     for other in &found.others {
         assert!(inside(&other.bbox), "a thing outside: {:?}", other.bbox);
     }
+    assert!(found.others.len() <= segment::MAX_OTHERS);
     let place = |bbox: &Rect| (bbox.y, bbox.x);
     assert!(found.cells.is_sorted_by_key(|cell| place(&cell.bbox)));
     assert!(found.others.is_sorted_by_key(|other| place(&other.bbox)));
