@@ -2,6 +2,7 @@
 
 use super::grid::Grid;
 use super::holes::weighted_median;
+use super::nucleus::{is_nucleus, join_lobes, nuclei};
 use super::regions::{Labelled, Region};
 use super::{OtherKind, watershed::Split};
 
@@ -17,9 +18,16 @@ const MIN_PIXELS: u32 = 6;
 const MIN_ROUNDNESS: f32 = 0.3;
 /// The largest diameter of a cell, as a part of the frame's shorter side.
 const MAX_OF_FRAME: f32 = 0.6;
-/// The nucleus of a white cell is at least this part of a typical red cell's area; the chromatin of a parasite
-/// is less.
-const WHITE_NUCLEUS: f32 = 0.5;
+/// A white cell has a nucleus of at least this part of a typical red cell's area; in a schizont less is as dense …
+const WHITE_NUCLEUS: f32 = 0.75;
+/// … or of this part, if it takes as much red light away as hemoglobin and a parasite don't …
+const WHITE_RED: f32 = 0.5;
+/// … or if it is less round than a schizont, because it has lobes.
+const WHITE_LOBED: f32 = 0.5;
+const LOBED_ROUNDNESS: f32 = 0.7;
+
+/// A cell of which ink and its outline hide more than this part can't be judged.
+const MAX_COVERED: f32 = 0.25;
 
 /// What a region is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +48,14 @@ pub(super) struct Classified {
     pub area: Option<f32>,
 }
 
-/// Sorts the regions. `red` is the darkness in red light; `radius` is that of a typical cell, as far
-/// as was known before the clumps were split.
-pub(super) fn classify(split: &Split, red: &Grid<u8>, radius: f32) -> Classified {
+/// Sorts the regions, and makes one of those that are lobes of one nucleus. `green` and `red` are the darkness
+/// in that light; `radius` is that of a typical cell, as far as was known before the clumps were split.
+pub(super) fn classify(
+    split: Split,
+    green: &Grid<u8>,
+    red: &Grid<u8>,
+    radius: f32,
+) -> (Split, Classified) {
     let regions = &split.cells.regions;
     let (width, height) = (red.width, red.height);
     let disc = std::f32::consts::PI * radius * radius;
@@ -54,28 +67,37 @@ pub(super) fn classify(split: &Split, red: &Grid<u8>, radius: f32) -> Classified
         .collect();
     let area = weighted_median(&mut areas).map(|area| area as f32);
     let typical = area.unwrap_or(disc);
-    let nuclei = nuclear_areas(&split.cells, red);
+    let found = nuclei(&split.cells, green, red);
+    let (split, nuclei) = join_lobes(split, found, typical);
+    let regions = &split.cells.regions;
     let frame = MAX_OF_FRAME * width.min(height) as f32;
     let kinds = regions
         .iter()
         .zip(&nuclei)
         .map(|(region, &nucleus)| {
             let size = region.area as f32;
-            let nuclear = nucleus as f32 / typical;
+            let nuclear = nucleus.area as f32 / typical;
+            let is_lobed = is_nucleus(region, nucleus) && region.roundness() < LOBED_ROUNDNESS;
             if size < MIN_THING * typical || region.area < MIN_PIXELS {
                 Kind::Grain
             } else if !whole(region) {
                 Kind::Other(OtherKind::Edge)
-            } else if nuclear >= WHITE_NUCLEUS {
+            } else if nuclear >= WHITE_NUCLEUS
+                || nucleus.red as f32 >= WHITE_RED * typical
+                || nuclear >= WHITE_LOBED && is_lobed
+            {
                 Kind::Other(OtherKind::WhiteCell)
             } else if size < MIN_CELL * typical {
-                Kind::Other(if nucleus * 2 >= region.area || region.roundness() > 0.6 {
-                    OtherKind::Platelet
-                } else {
-                    OtherKind::Debris
-                })
+                Kind::Other(
+                    if nucleus.area * 2 >= region.area || region.roundness() > 0.6 {
+                        OtherKind::Platelet
+                    } else {
+                        OtherKind::Debris
+                    },
+                )
             } else if size > MAX_CELL * typical
                 || region.roundness() < MIN_ROUNDNESS
+                || is_lobed
                 || (region.right - region.left).max(region.bottom - region.top) as f32 > frame
             {
                 Kind::Other(OtherKind::Debris)
@@ -84,34 +106,24 @@ pub(super) fn classify(split: &Split, red: &Grid<u8>, radius: f32) -> Classified
             }
         })
         .collect();
-    Classified { kinds, area }
+    (split, Classified { kinds, area })
 }
 
-/// How many pixels of each region are as dark in red light as a nucleus: twice as dark as the typical
-/// pixel of all regions, and by at least 40/255 of the light.
-fn nuclear_areas(cells: &Labelled, red: &Grid<u8>) -> Vec<u32> {
-    let mut histogram = [0u64; 256];
-    let mut total = 0;
-    for (&label, &dark) in cells.labels.data.iter().zip(&red.data) {
-        if label != 0 {
-            histogram[usize::from(dark)] += 1;
-            total += 1;
-        }
-    }
-    let mut seen = 0;
-    let typical = histogram
+/// Makes debris of the cells that are hidden by what was drawn into the picture: nobody can say what is in them.
+pub(super) fn set_covered_apart(cells: &Labelled, ink: &Grid<bool>, classified: &mut Classified) {
+    let mut covered = vec![0u32; cells.regions.len()];
+    for (&label, _) in cells
+        .labels
+        .data
         .iter()
-        .position(|&n| {
-            seen += n;
-            seen * 2 >= total
-        })
-        .unwrap_or(0);
-    let limit = (typical * 2).max(typical + 40);
-    let mut areas = vec![0; cells.regions.len()];
-    for (&label, &dark) in cells.labels.data.iter().zip(&red.data) {
-        if label != 0 && usize::from(dark) > limit {
-            areas[label as usize - 1] += 1;
+        .zip(&ink.data)
+        .filter(|&(&label, &ink)| ink && label != 0)
+    {
+        covered[label as usize - 1] += 1;
+    }
+    for ((kind, region), covered) in classified.kinds.iter_mut().zip(&cells.regions).zip(covered) {
+        if *kind == Kind::Cell && covered as f32 > MAX_COVERED * region.area as f32 {
+            *kind = Kind::Other(OtherKind::Debris);
         }
     }
-    areas
 }

@@ -18,8 +18,10 @@ mod distance;
 mod gap;
 mod grid;
 mod holes;
+mod ink;
 mod local;
 mod mask;
+mod nucleus;
 mod quality;
 mod regions;
 mod threshold;
@@ -151,6 +153,10 @@ pub fn segment(image: &RgbImage) -> Segmentation {
 /// A field whose cells are told from the background, but not yet from each other.
 struct Outlined {
     reduced: grid::Reduced,
+    /// What was drawn into the picture.
+    ink: Option<Grid<bool>>,
+    /// The darkness in green light.
+    green: Grid<u8>,
     /// Distances to the background.
     distance: Grid<u16>,
     /// The radius of a typical cell in reduced pixels; `None` where there is none.
@@ -159,10 +165,11 @@ struct Outlined {
 
 /// Tells cells from background at a given scale.
 fn outline(image: &RgbImage, factor: usize) -> Outlined {
-    let reduced = grid::reduce(image, factor);
-    let dark = background::darkness(&reduced.green);
+    let mut reduced = grid::reduce(image, factor);
+    let ink = ink::paint_over(&mut reduced);
+    let green = background::darkness(&reduced.green);
     let mut histogram = [0; 256];
-    for &value in &dark.data {
+    for &value in &green.data {
         histogram[usize::from(value)] += 1;
     }
     let lit = quality::exposure(&reduced.green) >= MIN_EXPOSURE;
@@ -172,14 +179,18 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
     let Some(threshold) = threshold else {
         return Outlined {
             reduced,
+            ink,
+            green,
             distance: Grid::filled(0, 0, 0),
             radius: None,
         };
     };
-    let mut mask = local::darker_than_around(&dark, threshold);
+    let mut mask = local::darker_than_around(&green, threshold);
     let holes::Filled { distance, radius } = holes::fill(&mut mask);
     Outlined {
         reduced,
+        ink,
+        green,
         distance,
         radius,
     }
@@ -189,6 +200,8 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
 fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     let Outlined {
         reduced,
+        ink,
+        green,
         mut distance,
         radius: Some(radius),
     } = outlined
@@ -198,22 +211,40 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     distance::open(&mut distance, THINNEST * radius);
     let split = watershed::split(&distance, radius);
     let red = background::darkness(&reduced.red);
-    let classified = classify::classify(&split, &red, radius);
-    collect(image, reduced.factor, &split, &classified)
+    let (split, mut classified) = classify::classify(split, &green, &red, radius);
+    let mut drawn = Vec::new();
+    if let Some(ink) = &ink {
+        classify::set_covered_apart(&split.cells, ink, &mut classified);
+        let size = [image.width(), image.height()];
+        drawn.extend(
+            regions::connected(ink, true, regions::Corners::Joined)
+                .regions
+                .iter()
+                .map(|region| Other {
+                    bbox: region.bounds(reduced.factor, size),
+                    kind: OtherKind::Debris,
+                }),
+        );
+    }
+    collect(image, reduced.factor, &split, &classified, drawn)
 }
 
-/// Draws the regions in the pixels of the picture.
+/// Draws the regions in the pixels of the picture, beside what was drawn into it.
 fn collect(
     image: &RgbImage,
     factor: usize,
     split: &watershed::Split,
     classified: &classify::Classified,
+    drawn: Vec<Other>,
 ) -> Segmentation {
     let size = [image.width(), image.height()];
     let countable = classified
         .area
         .is_some_and(|area| diameter_of(area) >= MIN_CELL_DIAMETER);
-    let mut segmentation = Segmentation::default();
+    let mut segmentation = Segmentation {
+        others: drawn,
+        ..Segmentation::default()
+    };
     for (i, (region, &kind)) in split
         .cells
         .regions
