@@ -50,6 +50,13 @@ fn noise(width: u32, height: u32) -> RgbImage {
     })
 }
 
+/// Black strokes four pixels thick and as far apart.
+fn ink(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        Rgb([if (x + y) % 8 < 4 { 0 } else { 230 }; 3])
+    })
+}
+
 /// The most that [`segment`] and [`quality`] had allocated at once, in bytes.
 fn peak(image: &RgbImage) -> usize {
     let before = NOW.load(Relaxed);
@@ -78,6 +85,7 @@ fn memory_is_bounded() {
             ("small cells", discs(width, height, 14, 5.0)),
             ("specks", discs(width, height, 9, 1.5)),
             ("noise", noise(width, height)),
+            ("ink", ink(width, height)),
         ] {
             let peak = peak(&image);
             let each = peak as f64 / pixels as f64;
