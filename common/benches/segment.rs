@@ -12,7 +12,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use smearscope_common::crop::{cut, letterbox, least_diameter};
+use smearscope_common::crop::{cut, least_diameter, letterbox};
 use smearscope_common::image::RgbImage;
 use smearscope_common::segment::{quality, segment};
 use smearscope_common::synth::{SmearSpec, smear};

@@ -36,14 +36,13 @@ pub fn cut_all(field: &RgbImage, cells: &[Cell], spec: &CropSpec) -> Vec<RgbImag
 /// Pixels of the box that lie outside the field are black too.
 pub fn cut(field: &RgbImage, cell: &Cell) -> RgbImage {
     RgbImage::from_fn(cell.bbox.w, cell.bbox.h, |x, y| {
-        if cell.mask.get(x, y) {
-            field
-                .get_pixel_checked(cell.bbox.x + x, cell.bbox.y + y)
-                .copied()
-                .unwrap_or(Rgb([0; 3]))
-        } else {
-            Rgb([0; 3])
-        }
+        // A sum that overflows is outside as well.
+        let place = cell.bbox.x.checked_add(x).zip(cell.bbox.y.checked_add(y));
+        place
+            .filter(|_| cell.mask.get(x, y))
+            .and_then(|(x, y)| field.get_pixel_checked(x, y))
+            .copied()
+            .unwrap_or(Rgb([0; 3]))
     })
 }
 
@@ -130,6 +129,21 @@ mod tests {
         assert_eq!(crop.get_pixel(1, 0), &Rgb([0; 3]));
         // Marked, but outside the field.
         assert_eq!(crop.get_pixel(2, 1), &Rgb([0; 3]));
+    }
+
+    #[test]
+    fn a_box_at_the_end_of_all_numbers_is_outside_the_field() {
+        let field = RgbImage::from_pixel(10, 10, Rgb([200; 3]));
+        let mut mask = Mask::new(3, 3);
+        mask.set(2, 2);
+        let cell = Cell {
+            bbox: Rect::from([u32::MAX - 1, u32::MAX - 1, 3, 3]),
+            mask,
+            area: 1,
+            roundness: 1.0,
+            split: false,
+        };
+        assert!(cut(&field, &cell).pixels().all(|p| p.0 == [0; 3]));
     }
 
     #[test]

@@ -34,7 +34,11 @@ pub enum ImageError {
 /// # Errors
 /// [`ImageError`] when the bytes are no image, are truncated, or exceed the limits of size.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
-    let fail = |e: &dyn std::fmt::Display| ImageError::Decode(e.to_string());
+    // What a decoder says may have line ends in it.
+    let fail = |e: &dyn std::fmt::Display| {
+        let said = e.to_string();
+        ImageError::Decode(said.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
     if bytes.is_empty() {
         return Err(ImageError::NoBytes);
     }
@@ -234,6 +238,19 @@ mod tests {
         }
         let padded = [&jpeg[..], &[0; 100]].concat();
         assert_eq!(decode(&padded).unwrap().dimensions(), (64, 64));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_one_line() {
+        let jpeg = encode_jpeg(&RgbImage::new(9, 5), 50).unwrap();
+        // A table of 30 bytes in the place of the scan's head, and the file ends.
+        let scan = jpeg
+            .windows(2)
+            .rposition(|pair| pair == [0xFF, 0xDA])
+            .unwrap();
+        let broken = [&jpeg[..scan], &[0xFF, 0xC4, 0, 30, 1, 0xFF, 0xD9]].concat();
+        let said = decode(&broken).unwrap_err().to_string();
+        assert!(!said.contains('\n') && said.contains("JPEG"), "{said:?}");
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn between_cells(
     radius: f32,
 ) -> bool {
     let unit = f32::from(UNIT);
-    let reach = (MAX_BESIDE * radius + SLACK).ceil() as usize;
+    let reach = reach(radius);
     let (left, top) = (
         hole.left.saturating_sub(reach),
         hole.top.saturating_sub(reach),
@@ -61,6 +61,17 @@ pub(super) fn between_cells(
         let apart = (disc[0] - largest[0]).hypot(disc[1] - largest[1]);
         apart >= (1.0 - MAX_SHARED) * (disc[2] + largest[2])
     })
+}
+
+/// How many pixels [`between_cells`] looks at.
+pub(super) fn looked_at(hole: &Region, radius: f32) -> usize {
+    let [width, height] = [hole.right - hole.left, hole.bottom - hole.top];
+    (width + 1 + 2 * reach(radius)) * (height + 1 + 2 * reach(radius))
+}
+
+/// How far around a hole there may be the middle of a disc that touches it.
+fn reach(radius: f32) -> usize {
+    (MAX_BESIDE * radius + SLACK).ceil() as usize
 }
 
 #[cfg(test)]

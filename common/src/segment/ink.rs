@@ -37,8 +37,8 @@ pub(super) fn paint_over(picture: &mut Reduced) -> Option<Grid<bool>> {
     let across = runs(&transposed(&ink));
     let along = runs(&ink);
     for plane in [&mut picture.red, &mut picture.green] {
-        let mut painted = bridged(plane, &along, [w, 1]);
-        painted.extend(bridged(plane, &across, [1, w]));
+        let mut painted = bridged(plane, &along, [w, 1, w]);
+        painted.extend(bridged(plane, &across, [1, w, h]));
         // Of the two the shorter way across.
         painted.sort_unstable_by_key(|&(place, length, _)| (place, length));
         painted.dedup_by_key(|&mut (place, ..)| place);
@@ -110,12 +110,11 @@ fn widen(strokes: &Grid<bool>) -> Grid<bool> {
 }
 
 /// What each pixel of the runs would be between the two pixels that end its run: its place, the length of the run,
-/// the value. Not where a run is too long or reaches the frame. A run lies in a line; `steps` are how far the place
-/// of a pixel is from that in the next line and from the next in the line.
-fn bridged(plane: &Grid<u8>, runs: &[[usize; 3]], steps: [usize; 2]) -> Vec<(usize, usize, u8)> {
+/// the value. Not where a run is too long or reaches the frame. A run lies in a line; `lines` says how far the place
+/// of a pixel is from that in the next line and from the next in the line, and how many pixels a line has.
+fn bridged(plane: &Grid<u8>, runs: &[[usize; 3]], lines: [usize; 3]) -> Vec<(usize, usize, u8)> {
     let mut bridged = Vec::new();
-    let [line_step, step] = steps;
-    let line_length = if step == 1 { plane.width } else { plane.height };
+    let [line_step, step, line_length] = lines;
     for &[line, start, end] in runs {
         let length = end - start;
         if start == 0 || end == line_length || length > MAX_GAP {
@@ -156,6 +155,20 @@ mod tests {
             factor: 1,
             red: green.clone(),
             green,
+        }
+    }
+
+    #[test]
+    fn a_picture_of_one_column_has_its_strokes_painted_over_too() {
+        for size in [[1, 90], [90, 1]] {
+            // The last stroke reaches the frame.
+            let green = Grid::drawn(size, |x, y| if (x + y) % 10.0 >= 8.0 { 3 } else { 220 });
+            let mut drawn = Reduced {
+                factor: 1,
+                red: green.clone(),
+                green,
+            };
+            paint_over(&mut drawn);
         }
     }
 

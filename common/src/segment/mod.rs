@@ -9,8 +9,8 @@
 //! 7. `mask`: the outlines are drawn in the pixels of the picture.
 //!
 //! Every step visits each pixel a fixed number of times and every length is relative to the size of the
-//! cells found, so nothing is tuned to one microscope. One thread; the memory is a few bytes per
-//! reduced pixel.
+//! cells found, so nothing is tuned to one microscope. One thread; the memory is at most about 30 bytes per
+//! reduced pixel, of which there are at most about four million, and the masks of the cells.
 
 mod background;
 mod classify;
@@ -78,7 +78,7 @@ pub struct Other {
 pub struct Segmentation {
     /// The countable red cells, ordered by row, then column, of their boxes.
     pub cells: Vec<Cell>,
-    /// All else.
+    /// All else, in the same order; where there is more, the [`MAX_OTHERS`] largest.
     pub others: Vec<Other>,
     /// The median diameter of the red cells in pixels; `None` where there is no cell.
     pub cell_diameter: Option<f32>,
@@ -88,6 +88,10 @@ pub struct Segmentation {
     /// Whether so many cells touch or overlap that the count is doubtful.
     pub crowded: bool,
 }
+
+/// The most things of [`Segmentation::others`]: dirt, precipitate or noise may make any number of them, and a field's
+/// message must stay one that a broker takes. A thousand are about 45 kB of JSON.
+pub const MAX_OTHERS: usize = 1000;
 
 /// The shorter side of the reduced picture, where the size of the cells isn't known yet. Under the usual
 /// oil immersion lens it spans 6 to 15 red cells.
@@ -99,6 +103,17 @@ const MIN_DIAMETER: f32 = 16.0;
 const MAX_DIAMETER: f32 = 60.0;
 /// … where they are about this wide.
 const GOOD_DIAMETER: f32 = 36.0;
+
+/// About how many pixels the reduced picture has at most. It is room for 3,000 cells of the good diameter, ten times
+/// what a crowded field has, and bounds time and memory where specks or noise look like far smaller cells.
+const MAX_REDUCED: u32 = 1 << 22;
+
+/// The largest reduction: the sums of its blocks fit.
+const MAX_FACTOR: usize = 1 << 12;
+
+/// Less light than this, as [`crate::message::Quality::exposure`] has it, is a covered lens or a lamp that is off: the
+/// little that a cell would take away of it is no more than the grain of a camera.
+const MIN_EXPOSURE: f32 = 0.1;
 
 /// Cells narrower than this can't be told from grain, in pixels.
 const MIN_CELL_DIAMETER: f32 = 8.0;
@@ -119,14 +134,16 @@ pub fn segment(image: &RgbImage) -> Segmentation {
     if short == 0 {
         return Segmentation::default();
     }
-    let factor = ((short + REDUCED_SIDE / 2) / REDUCED_SIDE).max(1) as usize;
+    let pixels = f64::from(image.width()) * f64::from(image.height());
+    let least = ((pixels / f64::from(MAX_REDUCED)).sqrt().ceil() as usize).max(1);
+    let factor = (((short + REDUCED_SIDE / 2) / REDUCED_SIDE) as usize).max(least);
     let first = outline(image, factor);
     let good = first.radius.map_or(factor, |radius| {
         let finest = factor as f32 * 2.0 * radius / GOOD_DIAMETER;
         if (MIN_DIAMETER..=MAX_DIAMETER).contains(&(2.0 * radius)) {
             factor
         } else {
-            (finest.round() as usize).max(1)
+            (finest.round() as usize).clamp(least, MAX_FACTOR)
         }
     });
     if good == factor {
@@ -158,12 +175,16 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
     let ink = ink::paint_over(&mut reduced);
     // What isn't needed any more is given back at once: of a large picture each plane is many megabytes.
     let grid::Reduced { factor, green, red } = reduced;
+    let lit = quality::exposure(&green) >= MIN_EXPOSURE;
     let green = background::darkness(&green);
     let mut histogram = [0; 256];
     for &value in &green.data {
         histogram[usize::from(value)] += 1;
     }
-    let Some(threshold) = threshold::cell_threshold(&histogram) else {
+    let threshold = threshold::cell_threshold(&histogram)
+        .or_else(|| threshold::sparse_threshold(&histogram))
+        .filter(|_| lit);
+    let Some(threshold) = threshold else {
         return Outlined {
             factor,
             red,
@@ -275,9 +296,10 @@ fn collect(
     segmentation
         .cells
         .sort_by_key(|cell| (cell.bbox.y, cell.bbox.x));
-    segmentation
-        .others
-        .sort_by_key(|other| (other.bbox.y, other.bbox.x));
+    let others = &mut segmentation.others;
+    others.sort_by_key(|other| std::cmp::Reverse(other.bbox.area()));
+    others.truncate(MAX_OTHERS);
+    others.sort_by_key(|other| (other.bbox.y, other.bbox.x));
     let cells = &segmentation.cells;
     let mut areas: Vec<u32> = cells.iter().map(|cell| cell.area).collect();
     areas.sort_unstable();

@@ -82,7 +82,8 @@ fn focus(plane: &Grid<u8>) -> f32 {
     (1000.0 * laplacian.variance() / contrast) as f32
 }
 
-fn exposure(plane: &Grid<u8>) -> f32 {
+/// The mean of the brightest tenth, 1 the largest value.
+pub(super) fn exposure(plane: &Grid<u8>) -> f32 {
     let mut histogram = [0u64; 256];
     for &value in &plane.data {
         histogram[usize::from(value)] += 1;

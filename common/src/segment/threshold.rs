@@ -7,6 +7,9 @@ pub(super) type Histogram = [u32; 256];
 /// 30, the grain of a camera less than 5.
 const MIN_CONTRAST: f64 = 10.0;
 
+/// The largest part of a sparse field that its cells cover. Of mere grain, Otsu's threshold calls a quarter dark.
+const MAX_SPARSE: f64 = 0.1;
+
 /// Over how many values on each side a histogram is smoothed to find its valley.
 const VALLEY_REACH: usize = 3;
 
@@ -54,6 +57,23 @@ pub(super) struct CellThreshold {
 /// is shows on the scale of square roots, where a few nuclei can't outweigh many pale cells.
 pub(super) fn cell_threshold(histogram: &Histogram) -> Option<CellThreshold> {
     let first = otsu_on_scale(histogram, |value| (value as f64).sqrt());
+    threshold_from(histogram, first)
+}
+
+/// [`cell_threshold`] of a field with so few cells that on the scale of square roots they don't outweigh the grain of
+/// the glass; `None` where what is dark is no small part of the field: then it is the grain itself.
+pub(super) fn sparse_threshold(histogram: &Histogram) -> Option<CellThreshold> {
+    let first = otsu(histogram);
+    let (below, above) = histogram.split_at(usize::from(first) + 1);
+    let [below, above] = [below, above].map(|part| part.iter().map(|&n| f64::from(n)).sum::<f64>());
+    let is_sparse = above <= MAX_SPARSE * (below + above);
+    is_sparse
+        .then(|| threshold_from(histogram, first))
+        .flatten()
+}
+
+/// The threshold where what is darker than `first` is the dark class.
+fn threshold_from(histogram: &Histogram, first: u8) -> Option<CellThreshold> {
     let median = median_above(histogram, first)?;
     let mut clipped = *histogram;
     clipped[median] = clipped[median..].iter().sum();
@@ -133,6 +153,20 @@ mod tests {
             .unwrap()
             .limit;
         assert!((6..39).contains(&limit), "{limit}");
+    }
+
+    #[test]
+    fn a_few_cells_in_grain_are_told_from_it() {
+        let mut grain = [0; 256];
+        grain[..9].copy_from_slice(&[50_000, 9_000, 8_000, 7_000, 5_000, 3_000, 2_000, 900, 300]);
+        assert_eq!(cell_threshold(&grain), None);
+        assert_eq!(sparse_threshold(&grain), None);
+        for (place, n) in [(70, 100), (75, 200), (80, 100)] {
+            grain[place] += n;
+        }
+        assert_eq!(cell_threshold(&grain), None);
+        let limit = sparse_threshold(&grain).unwrap().limit;
+        assert!((9..70).contains(&limit), "{limit}");
     }
 
     #[test]

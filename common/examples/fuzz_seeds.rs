@@ -1,0 +1,266 @@
+//! Makes the seeds of the fuzz targets, `fuzz/seeds`: small, drawn by us, nobody's data.
+//!
+//! ```text
+//! cargo run --release -p smearscope-common --example fuzz_seeds
+//! ```
+//!
+//! How bytes become pictures and cells stands in `fuzz/src/picture.rs` and `fuzz/src/crop.rs`.
+
+use std::error::Error;
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgba};
+use smearscope_common::image::{RgbImage, encode_jpeg};
+use smearscope_common::synth::{SmearSpec, smear};
+
+const GLASS: [u8; 3] = [225, 210, 220];
+const CELL: [u8; 3] = [175, 110, 130];
+const NUCLEUS: [u8; 3] = [80, 40, 120];
+const BLACK: [u8; 3] = [0; 3];
+const WHITE: [u8; 3] = [255; 3];
+
+// The kinds of strokes.
+const DISC: u8 = 0;
+const PALE_CELL: u8 = 1;
+const RECTANGLE: u8 = 2;
+const DISCS: u8 = 3;
+const CHECKS: u8 = 4;
+const GRAIN: u8 = 5;
+const LIGHT: u8 = 6;
+const PIXELS: u8 = 7;
+
+type Seeds = Vec<(&'static str, Vec<u8>)>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    for (target, seeds) in [
+        ("segment", pictures()),
+        ("crop", cells()),
+        ("decode", files()?),
+        ("labels", labels()),
+    ] {
+        let folder = root.join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (name, bytes) in seeds {
+            println!("{target}/{name}: {} bytes", bytes.len());
+            std::fs::write(folder.join(name), bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A length of at most 255 << 8 pixels, rounded down to what two bytes can say.
+fn length(pixels: u32) -> [u8; 2] {
+    let shift = (0..9).find(|shift| pixels >> shift <= 255).unwrap_or(8);
+    [(pixels >> shift).min(255) as u8, shift as u8]
+}
+
+/// A ground without strokes.
+fn ground(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    [&length(width)[..], &length(height), &colour].concat()
+}
+
+/// A disc or a cell at a place in parts of 255.
+fn disc(kind: u8, [x, y]: [u8; 2], radius: u32, colour: [u8; 3]) -> Vec<u8> {
+    [&[kind, x, y][..], &length(radius), &colour].concat()
+}
+
+/// Discs all over: how far apart, their radius and the shift of each row in parts of 255 of that.
+fn discs(pitch: u32, radius: u8, shift: u8, colour: [u8; 3]) -> Vec<u8> {
+    [&[DISCS][..], &length(pitch), &[radius, shift], &colour].concat()
+}
+
+fn checks(across: u32, down: u32, colour: [u8; 3]) -> Vec<u8> {
+    [&[CHECKS][..], &length(across), &length(down), &colour].concat()
+}
+
+fn pictures() -> Seeds {
+    let field = ground(240, 180, GLASS);
+    let cell = |at, radius| disc(PALE_CELL, at, radius, CELL);
+    vec![
+        ("nothing", Vec::new()),
+        ("one-pixel", ground(1, 1, BLACK)),
+        (
+            "one-row",
+            [ground(60_000, 1, GLASS), checks(12, 0, CELL)].concat(),
+        ),
+        (
+            "one-column",
+            [ground(1, 60_000, GLASS), checks(0, 12, CELL)].concat(),
+        ),
+        ("black", ground(160, 120, BLACK)),
+        ("white", ground(160, 120, WHITE)),
+        ("grain", [field.clone(), vec![GRAIN, 60, 1]].concat()),
+        ("one-cell", [field.clone(), cell([128, 128], 20)].concat()),
+        (
+            "giant-blob",
+            [field.clone(), disc(DISC, [128, 128], 80, CELL)].concat(),
+        ),
+        (
+            "cells",
+            [
+                field.clone(),
+                cell([30, 40], 20),
+                cell([128, 60], 19),
+                cell([200, 200], 21),
+                cell([90, 190], 20),
+                cell([115, 180], 20),
+                disc(DISC, [200, 60], 30, CELL),
+                disc(DISC, [200, 60], 20, NUCLEUS),
+                disc(DISC, [60, 110], 4, NUCLEUS),
+                cell([0, 128], 20),
+                vec![GRAIN, 6, 3],
+                vec![LIGHT, 100, 100, 180],
+            ]
+            .concat(),
+        ),
+        (
+            "cells-touching",
+            [field.clone(), discs(36, 130, 128, CELL)].concat(),
+        ),
+        (
+            "cells-small",
+            [ground(736, 728, GLASS), discs(24, 90, 128, CELL)].concat(),
+        ),
+        (
+            "cells-reduced",
+            [
+                ground(744, 724, GLASS),
+                discs(90, 100, 100, CELL),
+                vec![GRAIN, 8, 9],
+            ]
+            .concat(),
+        ),
+        (
+            "specks",
+            [ground(320, 240, GLASS), discs(6, 60, 0, NUCLEUS)].concat(),
+        ),
+        (
+            "checkerboard",
+            [ground(255, 200, WHITE), checks(1, 1, BLACK)].concat(),
+        ),
+        (
+            "rings",
+            [
+                field.clone(),
+                disc(DISC, [128, 128], 80, CELL),
+                disc(DISC, [128, 128], 70, GLASS),
+                disc(DISC, [128, 128], 50, CELL),
+                disc(DISC, [128, 128], 40, GLASS),
+                disc(DISC, [128, 128], 20, CELL),
+            ]
+            .concat(),
+        ),
+        (
+            "scale-bar",
+            [
+                field,
+                cell([40, 40], 20),
+                cell([200, 90], 20),
+                vec![RECTANGLE, 150, 230, 240, 238, 0, 0, 0],
+            ]
+            .concat(),
+        ),
+        (
+            "pixels",
+            [
+                ground(16, 12, GLASS),
+                vec![PIXELS, 7, 0, 255, 20, 240, 128, 1, 254, 90],
+            ]
+            .concat(),
+        ),
+    ]
+}
+
+/// A cell: its box, the input, its mask's bits, its picture.
+fn cell(bbox: [u32; 4], input: [u8; 7], bits: &[u8], picture: &[u8]) -> Vec<u8> {
+    let [x, y, w, h] = bbox;
+    [
+        &x.to_be_bytes()[..],
+        &y.to_be_bytes(),
+        &length(w),
+        &length(h),
+        &input,
+        &[bits.len() as u8],
+        bits,
+        picture,
+    ]
+    .concat()
+}
+
+fn cells() -> Seeds {
+    let picture = [ground(64, 48, GLASS), vec![GRAIN, 200, 5]].concat();
+    let input = [32, 128, 128, 128, 64, 64, 64];
+    vec![
+        ("inside", cell([10, 8, 20, 24], input, &[], &picture)),
+        (
+            "over-the-edge",
+            cell([50, 40, 40, 40], input, &[0x3C, 0xFF], &picture),
+        ),
+        (
+            "far-outside",
+            cell([u32::MAX - 4, u32::MAX - 4, 9, 9], input, &[], &picture),
+        ),
+        ("no-pixels", cell([4, 4, 0, 7], input, &[], &picture)),
+        ("empty-mask", cell([4, 4, 30, 30], input, &[0], &picture)),
+        ("a-line", cell([0, 0, 60_000, 1], input, &[], &picture)),
+        (
+            "steep",
+            cell([1, 1, 3, 40], [96, 0, 255, 0, 0, 0, 0], &[0xA5], &picture),
+        ),
+    ]
+}
+
+fn files() -> Result<Seeds, Box<dyn Error>> {
+    let spec = SmearSpec {
+        width: 20,
+        height: 14,
+        cells: 2,
+        cell_diameter: 9.0,
+        ..SmearSpec::default()
+    };
+    let rgb = smear(&spec, 1).image;
+    let as_format = |image: &DynamicImage, format| -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format)?;
+        Ok(bytes.into_inner())
+    };
+    let small: DynamicImage = image::imageops::crop_imm(&rgb, 0, 0, 9, 5)
+        .to_image()
+        .into();
+    let jpeg = encode_jpeg(&RgbImage::from_pixel(9, 5, *rgb.get_pixel(3, 3)), 50)?;
+    let deep = ImageBuffer::from_fn(7, 3, |x, y| Luma([(x * 9000 + y * 70) as u16]));
+    let clear = ImageBuffer::from_fn(5, 4, |x, y| Rgba([x as u8 * 50, y as u8 * 60, 9, 128]));
+    Ok(vec![
+        ("small.png", as_format(&small, ImageFormat::Png)?),
+        ("gray16.png", as_format(&deep.into(), ImageFormat::Png)?),
+        (
+            "alpha.png",
+            as_format(&DynamicImage::from(clear), ImageFormat::Png)?,
+        ),
+        ("small.bmp", as_format(&small, ImageFormat::Bmp)?),
+        ("small.tiff", as_format(&small, ImageFormat::Tiff)?),
+        ("small.webp", as_format(&small, ImageFormat::WebP)?),
+        ("broken-off.jpg", jpeg[..jpeg.len() - 10].to_vec()),
+        ("small.jpg", jpeg),
+    ])
+}
+
+fn labels() -> Seeds {
+    let text = |text: &str| [&length(640)[..], &length(480), text.as_bytes()].concat();
+    vec![
+        ("none", text("")),
+        ("two", text("0 0.5 0.5 0.1 0.2\n1 0.25 0.75 0.05 0.05\n")),
+        ("windows", text("0 0.5 0.5 0.1 0.2\r\n\r\n5 0 0 0 0\r\n")),
+        (
+            "at-the-edge",
+            text("4 0.995 0.005 0.01 0.01\n2 0.5 0.5 1 1"),
+        ),
+        ("odd-numbers", text("3 1e-3 5E-1 +0.1 .1\n0 NaN 0 0 0\n")),
+        (
+            "not-text",
+            [&length(64)[..], &length(64), &[0xFF, 0xFE, b'\n', 0]].concat(),
+        ),
+    ]
+}
