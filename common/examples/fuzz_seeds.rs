@@ -247,6 +247,15 @@ fn files() -> Result<Seeds, Box<dyn Error>> {
     ])
 }
 
+/// A field of 640 × 480 pixels as Pascal VOC.
+const VOC: &str = "<annotation><size><width>640</width><height>480</height></size>
+<object><name>RBC</name><difficult>0</difficult>
+<bndbox><xmin>1</xmin><ymin>20</ymin><xmax>90</xmax><ymax>110</ymax></bndbox></object>
+<object><name>WBC</name>
+<bndbox><xmin>300</xmin><ymin>200</ymin><xmax>480</xmax><ymax>390</ymax></bndbox></object>
+</annotation>
+";
+
 fn labels() -> Seeds {
     let text = |text: &str| [&length(640)[..], &length(480), text.as_bytes()].concat();
     vec![
@@ -258,6 +267,14 @@ fn labels() -> Seeds {
             text("4 0.995 0.005 0.01 0.01\n2 0.5 0.5 1 1"),
         ),
         ("odd-numbers", text("3 1e-3 5E-1 +0.1 .1\n0 NaN 0 0 0\n")),
+        ("centres", text("12 34 0\n639 479 11\n")),
+        ("centre-outside", text("12 34 0\n640 0 1\n")),
+        ("voc", text(VOC)),
+        (
+            "voc-of-another-size",
+            [&length(64)[..], &length(48), VOC.as_bytes()].concat(),
+        ),
+        ("voc-broken-off", text(&VOC[..VOC.len() / 2])),
         (
             "not-text",
             [&length(64)[..], &length(64), &[0xFF, 0xFE, b'\n', 0]].concat(),

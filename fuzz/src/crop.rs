@@ -1,9 +1,9 @@
 //! Any cell of any picture through the crop path, wherever it says that it lies.
 
-use smearscope_common::crop::{cut, letterbox, prepare};
+use smearscope_common::crop::{cut, cut_all, letterbox, prepare};
 use smearscope_common::geometry::{Mask, Rect};
 use smearscope_common::image::Rgb;
-use smearscope_common::model_card::InputSpec;
+use smearscope_common::model_card::{CropSpec, InputSpec};
 use smearscope_common::segment::Cell;
 
 use super::bytes::Bytes;
@@ -56,6 +56,20 @@ pub fn check(bytes: &[u8]) {
             Rgb([0; 3])
         };
         assert_eq!(*pixel, expected, "at {dx}, {dy} of {:?}", cell.bbox);
+    }
+    let cells = [cell.clone(), cell];
+    assert_eq!(
+        cut_all(&field, &cells, &CropSpec::newest(None)),
+        [crop.clone(), crop.clone()]
+    );
+    // Whatever the colours: black stays black, and equal cells stay equal.
+    let reference = CropSpec::newest(Some(input.mean.map(|part| 1.0 + 254.0 * part)));
+    let stained = cut_all(&field, &cells, &reference);
+    assert_eq!(stained[0], stained[1]);
+    for (before, after) in crop.pixels().zip(stained[0].pixels()) {
+        for (before, after) in before.0.iter().zip(after.0) {
+            assert!(*before > 0 || after == 0, "{before} became {after}");
+        }
     }
     let square = letterbox(&crop, input.size);
     assert_eq!(square.dimensions(), (input.size, input.size));

@@ -48,6 +48,7 @@ fn the_json_has_the_promised_keys() {
         value.as_object().unwrap().keys().cloned().collect()
     };
     let mut expected = vec![
+        "auc",
         "by_class",
         "cells",
         "images",
