@@ -22,6 +22,7 @@ mod ink;
 mod local;
 mod mask;
 mod nucleus;
+mod pale;
 mod quality;
 mod regions;
 mod threshold;
@@ -195,6 +196,7 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
         };
     };
     let mut mask = local::darker_than_around(&green, threshold);
+    pale::add(&mut mask, &green, threshold.limit);
     let holes::Filled { distance, radius } = holes::fill(&mut mask);
     Outlined {
         factor,
