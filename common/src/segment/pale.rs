@@ -41,7 +41,7 @@ mod tests {
         let mut mask = base.clone();
         add(&mut mask, &dark, THRESHOLD);
         let new = mask.data.iter().zip(&base.data).zip(&dark.data);
-        new.filter(|((now, before), _)| *now && !*before)
+        new.filter(|((now, before), _)| **now && !**before)
             .map(|(_, &dark)| dark)
             .collect()
     }
