@@ -99,7 +99,7 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
             radius: Some(radius),
         };
     }
-    drop((whole, distance, labelled));
+    drop((whole, distance, open, labelled));
     Filled {
         distance: distances(mask),
         radius: Some(radius),
@@ -112,8 +112,6 @@ struct Hole {
     /// Its pixels with those of the dark islands in it: a target cell has one in its pale centre, and a parasite
     /// may be one.
     area: u32,
-    /// The area as a part of the octagonal hull's.
-    solidity: f32,
     /// The place of a dark pixel of what encloses it.
     beside: usize,
     /// Whether it may be a pale centre, as far as can be said without knowing the size of the cells.
@@ -140,7 +138,6 @@ fn holes(mask: &Grid<bool>, bright: &Labelled) -> Vec<Option<Hole>> {
         let solidity = area as f32 / region.octagon().max(1.0);
         Some(Hole {
             area,
-            solidity,
             beside,
             may_be_pale: solidity >= MIN_SOLIDITY || area <= GRAIN,
         })

@@ -198,6 +198,7 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
     let mut mask = local::darker_than_around(&green, threshold);
     pale::add(&mut mask, &green, threshold.limit);
     let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    drop(mask);
     Outlined {
         factor,
         red,
