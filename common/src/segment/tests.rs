@@ -46,6 +46,38 @@ fn synthetic_cells_are_counted_within_two_percent() {
 }
 
 #[test]
+fn overlapping_cells_are_counted_within_two_percent() {
+    let mut sums = [0; 3];
+    for seed in 20..26 {
+        let spec = SmearSpec {
+            overlap: 0.30,
+            ..SmearSpec::default()
+        };
+        let field = smear(&spec, seed);
+        for (sum, n) in sums.iter_mut().zip(found(&field, &segment(&field.image))) {
+            *sum += n;
+        }
+    }
+    let [_, whole, reported] = sums.map(|n| n as f64);
+    assert!((reported - whole).abs() <= 0.02 * whole, "{sums:?}");
+}
+
+#[test]
+fn a_scale_bar_across_cells_neither_cuts_nor_hides_them() {
+    let field = smear(&SmearSpec::default(), 3);
+    let mut drawn = field.image.clone();
+    for y in 478..492 {
+        for x in 300..560 {
+            let black = (482..488).contains(&y) && (304..556).contains(&x);
+            drawn.put_pixel(x, y, Rgb(if black { [0; 3] } else { [255; 3] }));
+        }
+    }
+    let [before, with_bar] = [&field.image, &drawn].map(|image| segment(image));
+    assert!(with_bar.cells.len().abs_diff(before.cells.len()) <= 1);
+    assert!(with_bar.others.len() > before.others.len());
+}
+
+#[test]
 fn the_size_of_cells_and_of_the_field_does_not_matter() {
     for (width, height, cell_diameter) in
         [(320, 240, 38.0), (1920, 1440, 110.0), (1600, 1200, 30.0)]

@@ -9,16 +9,12 @@ use super::regions::{Forest, Labelled, settle};
 /// How much narrower than the smaller of two cells the neck between them must be, as a part of a typical
 /// cell's radius. Two discs whose centres are a radius apart have 0.13; the dent of a cell that
 /// isn't quite convex has as little as this, so some cells are cut here that are joined again below.
-const MIN_DEPTH: f32 = 0.04;
+const MIN_DEPTH: f32 = 0.02;
 
-/// Two neighbours that are together no larger than this many typical cells were one.
-const MAX_WHOLE: f32 = 1.1;
-
-/// Two neighbours that are together no larger than this many were one …
-const MAX_LARGE: f32 = 1.5;
-
-/// … if the neck between them isn't narrower by this part of a typical cell's radius.
-const MIN_LARGE_DEPTH: f32 = 0.13;
+/// Two neighbours were one if together they are no larger than so many typical cells and the neck between them is
+/// narrower by no more than this part of a typical cell's radius. What would be larger together than a
+/// cell with a parasite stays apart however wide the neck is.
+const WHOLE: [(f32, f32); 3] = [(1.1, f32::INFINITY), (1.5, 0.15), (1.9, 0.05)];
 
 /// The cells of a mask.
 pub(super) struct Split {
@@ -144,7 +140,6 @@ fn inside_out(distances: &[u16]) -> Vec<u32> {
 /// Joins neighbours that are together one cell, those with the widest neck first.
 fn join_fragments(basins: Labelled, distance: &Grid<u16>, radius: f32) -> Split {
     let disc = std::f32::consts::PI * radius * radius;
-    let shallow = MIN_LARGE_DEPTH * radius * f32::from(UNIT);
     let mut necks: Vec<_> = necks(&basins.labels, distance).into_iter().collect();
     necks.sort_unstable_by_key(|&(pair, neck)| (std::cmp::Reverse(neck), pair));
     let mut peaks = vec![0u16; basins.regions.len()];
@@ -167,8 +162,10 @@ fn join_fragments(basins: Labelled, distance: &Grid<u16>, radius: f32) -> Split 
         let (a, b) = (forest.root(a - 1) as usize, forest.root(b - 1) as usize);
         let together = areas[a] + areas[b];
         let depth = peaks[a].min(peaks[b]).saturating_sub(neck);
-        let one = together <= MAX_WHOLE * disc
-            || together <= MAX_LARGE * disc && f32::from(depth) <= shallow;
+        let part = f32::from(depth) / (radius * f32::from(UNIT));
+        let one = WHOLE
+            .iter()
+            .any(|&(most, deepest)| together <= most * disc && part <= deepest);
         if a != b && one {
             let peak = peaks[a].max(peaks[b]);
             let root = forest.join(a as u32, b as u32) as usize;
