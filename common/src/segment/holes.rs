@@ -111,8 +111,6 @@ struct Hole {
     /// Its pixels with those of the dark islands in it: a target cell has one in its pale centre, and a parasite
     /// may be one.
     area: u32,
-    /// The area as a part of the octagonal hull's.
-    solidity: f32,
     /// The place of a dark pixel of what encloses it.
     beside: usize,
     /// Whether it may be a pale centre, as far as can be said without knowing the size of the cells.
@@ -139,7 +137,6 @@ fn holes(mask: &Grid<bool>, bright: &Labelled) -> Vec<Option<Hole>> {
         let solidity = area as f32 / region.octagon().max(1.0);
         Some(Hole {
             area,
-            solidity,
             beside,
             may_be_pale: solidity >= MIN_SOLIDITY || area <= GRAIN,
         })
