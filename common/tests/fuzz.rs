@@ -1,5 +1,6 @@
 //! Runs the checks of the fuzz targets (`fuzz/src`) with the committed seeds and with mutations of them. The mutations
 //! come from a seeded generator: the same on every machine. `SMEARSCOPE_FUZZ_RUNS` says how many there are.
+#![allow(clippy::unwrap_used)] // Test equipment: its panic is the report.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

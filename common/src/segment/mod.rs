@@ -110,7 +110,7 @@ const GOOD_DIAMETER: f32 = 36.0;
 const MAX_REDUCED: u32 = 1 << 22;
 
 /// The largest reduction: the sums of its blocks fit.
-const MAX_FACTOR: usize = 1 << 12;
+const MAX_FACTOR: usize = 1 << 11;
 
 /// Less light than this, as [`crate::message::Quality::exposure`] has it, is a covered lens or a lamp that is off: the
 /// little that a cell would take away of it is no more than the grain of a camera.
