@@ -72,7 +72,7 @@ fn a_scale_bar_across_cells_neither_cuts_nor_hides_them() {
             drawn.put_pixel(x, y, Rgb(if black { [0; 3] } else { [255; 3] }));
         }
     }
-    let [before, with_bar] = [&field.image, &drawn].map(|image| segment(image));
+    let [before, with_bar] = [&field.image, &drawn].map(segment);
     assert!(with_bar.cells.len().abs_diff(before.cells.len()) <= 1);
     assert!(with_bar.others.len() > before.others.len());
 }
