@@ -2,9 +2,9 @@
 
 use super::grid::Grid;
 use super::holes::weighted_median;
-use super::nucleus::{is_nucleus, join_lobes, nuclei};
+use super::nucleus::{self, is_nucleus, join_lobes, nuclei};
 use super::regions::{Labelled, Region};
-use super::{OtherKind, watershed::Split};
+use super::{OtherKind, overlap, watershed::Split};
 
 /// Below this part of a typical cell's area a thing is no cell. Microcytes and schistocytes have more.
 const MIN_CELL: f32 = 0.3;
@@ -71,7 +71,11 @@ pub(super) fn classify(
     let area = weighted_median(&mut areas).map(|area| area as f32);
     let typical = area.unwrap_or(disc);
     let found = nuclei(&split.cells, green, red);
-    let (split, nuclei) = join_lobes(split, found, typical);
+    let (mut split, mut nuclei) = join_lobes(split, found, typical);
+    if let Some(parted) = overlap::part(&split, &nuclei, green, typical) {
+        nuclei = nucleus::nuclei(&parted.cells, green, red);
+        split = parted;
+    }
     let regions = &split.cells.regions;
     let frame = MAX_OF_FRAME * width.min(height) as f32;
     let kinds = regions

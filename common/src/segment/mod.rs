@@ -4,7 +4,7 @@
 //! 2. `background`: the light behind the cells is modelled and taken out of the green channel.
 //! 3. `threshold`, `local`: Otsu's threshold parts cells from background, then each neighbourhood its own.
 //! 4. `holes`: pale centres are filled; what they leave tells the size of the cells.
-//! 5. `distance`, `watershed`: touching cells are split.
+//! 5. `distance`, `watershed`: touching cells are split; `rims`, `discs`, `overlap`: those that overlap, too.
 //! 6. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
 //! 7. `mask`: the outlines are drawn in the pixels of the picture.
 //!
@@ -14,6 +14,7 @@
 
 mod background;
 mod classify;
+mod discs;
 mod distance;
 mod gap;
 mod grid;
@@ -22,9 +23,11 @@ mod ink;
 mod local;
 mod mask;
 mod nucleus;
+mod overlap;
 mod pale;
 mod quality;
 mod regions;
+mod rims;
 mod threshold;
 mod watershed;
 

@@ -8,7 +8,7 @@ use super::grid::Grid;
 const PALE: f32 = 0.6;
 
 /// … and in 1/255 of the light: what is brighter may be haze or grain.
-const LEAST: f32 = 20.0;
+const LEAST: f32 = 13.0;
 
 /// Half the least width of a pale part, in reduced pixels, where a cell is 16 to 60 wide. The blurred rims
 /// of cells are as pale, but thinner.
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn where_cells_are_pale_grain_is_not_added() {
         let mut mask = Grid::filled(40, 40, false);
-        add(&mut mask, &Grid::filled(40, 40, 15), 20);
+        add(&mut mask, &Grid::filled(40, 40, 12), 20);
         assert!(mask.data.iter().all(|&is_cell| !is_cell));
     }
 }
