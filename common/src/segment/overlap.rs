@@ -8,6 +8,9 @@ use super::watershed::Split;
 
 /// What the necks left whole though it is larger than this many typical cells may be several.
 const MAX_WHOLE: f32 = 1.6;
+/// Larger than this many typical cells, nothing is looked at: the work grows with the square of the cells in one
+/// thing, and of so many without a neck between them nobody can say where each ends.
+const MAX_CELLS: f32 = 12.0;
 /// A thing with more of a nucleus than this, in typical cells, is a white cell.
 const MAX_NUCLEUS: f32 = 0.3;
 /// How far a cell reaches beyond its circle, in radii.
@@ -35,7 +38,8 @@ pub(super) fn part(
     }
     let mut parted = vec![false; regions.len()];
     for (i, (region, nucleus)) in regions.iter().zip(nuclei).enumerate() {
-        if region.area as f32 <= MAX_WHOLE * typical || nucleus.area as f32 > MAX_NUCLEUS * typical
+        let cells = region.area as f32 / typical;
+        if !(MAX_WHOLE..=MAX_CELLS).contains(&cells) || nucleus.area as f32 > MAX_NUCLEUS * typical
         {
             continue;
         }
