@@ -16,9 +16,6 @@ const MIN_THING: f32 = 0.02;
 const MIN_PIXELS: u32 = 6;
 /// A thing that is less round is a fibre or a scale bar. The longest gametocytes have 0.4.
 const MIN_ROUNDNESS: f32 = 0.3;
-/// What was cut from a clump and is smaller, or less round, is a piece of a cell that was cut wrongly.
-const MIN_PIECE: f32 = 0.5;
-const MIN_PIECE_ROUNDNESS: f32 = 0.6;
 /// The largest diameter of a cell, as a part of the frame's shorter side.
 const MAX_OF_FRAME: f32 = 0.6;
 /// A white cell has a nucleus of at least this part of a typical red cell's area; in a schizont less is as dense …
@@ -77,8 +74,7 @@ pub(super) fn classify(
     let kinds = regions
         .iter()
         .zip(&nuclei)
-        .zip(&split.touching)
-        .map(|((region, &nucleus), &was_cut)| {
+        .map(|(region, &nucleus)| {
             let size = region.area as f32;
             let nuclear = nucleus.area as f32 / typical;
             let is_lobed = is_nucleus(region, nucleus) && region.roundness() < LOBED_ROUNDNESS;
@@ -102,8 +98,6 @@ pub(super) fn classify(
             } else if size > MAX_CELL * typical
                 || region.roundness() < MIN_ROUNDNESS
                 || is_lobed
-                || was_cut && size < MIN_PIECE * typical
-                || was_cut && region.roundness() < MIN_PIECE_ROUNDNESS
                 || (region.right - region.left).max(region.bottom - region.top) as f32 > frame
             {
                 Kind::Other(OtherKind::Debris)

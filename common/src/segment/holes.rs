@@ -99,6 +99,7 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
             radius: Some(radius),
         };
     }
+    drop((whole, distance, open, labelled));
     Filled {
         distance: distances(mask),
         radius: Some(radius),
@@ -181,9 +182,13 @@ fn inner_radius(distance: &Grid<u16>) -> Option<f32> {
         let [above, row, below] =
             [y.saturating_sub(1), y, (y + 1).min(distance.height - 1)].map(|y| distance.row(y));
         for (x, &own) in row.iter().enumerate().filter(|&(_, &own)| own > 0) {
-            let near = x.saturating_sub(1)..(x + 2).min(row.len());
-            let is_peak = |line: &[u16]| line[near.clone()].iter().all(|&other| other <= own);
-            if is_peak(row) && is_peak(above) && is_peak(below) {
+            // Most pixels have an inner neighbour in their own row.
+            let (start, end) = (x.saturating_sub(1), (x + 2).min(row.len()));
+            if row[start] > own || row[end - 1] > own {
+                continue;
+            }
+            let is_peak = |line: &[u16]| line[start..end].iter().all(|&other| other <= own);
+            if is_peak(above) && is_peak(below) {
                 let radius = u32::from(own) / u32::from(UNIT);
                 peaks.push((own, radius));
             }

@@ -152,7 +152,10 @@ pub fn segment(image: &RgbImage) -> Segmentation {
 
 /// A field whose cells are told from the background, but not yet from each other.
 struct Outlined {
-    reduced: grid::Reduced,
+    /// How many pixels of the picture make one here, along each axis.
+    factor: usize,
+    /// Red light.
+    red: Grid<u8>,
     /// What was drawn into the picture.
     ink: Option<Grid<bool>>,
     /// The darkness in green light.
@@ -167,7 +170,9 @@ struct Outlined {
 fn outline(image: &RgbImage, factor: usize) -> Outlined {
     let mut reduced = grid::reduce(image, factor);
     let ink = ink::paint_over(&mut reduced);
-    let green = background::darkness(&reduced.green);
+    // What isn't needed any more is given back at once: of a large picture each plane is many megabytes.
+    let grid::Reduced { factor, green, red } = reduced;
+    let green = background::darkness(&green);
     let mut histogram = [0; 256];
     for &value in &green.data {
         histogram[usize::from(value)] += 1;
@@ -178,7 +183,8 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
         .filter(|_| lit);
     let Some(threshold) = threshold else {
         return Outlined {
-            reduced,
+            factor,
+            red,
             ink,
             green,
             distance: Grid::filled(0, 0, 0),
@@ -187,8 +193,10 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
     };
     let mut mask = local::darker_than_around(&green, threshold);
     let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    drop(mask);
     Outlined {
-        reduced,
+        factor,
+        red,
         ink,
         green,
         distance,
@@ -199,7 +207,8 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
 /// Parts the cells from each other and says what each is.
 fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     let Outlined {
-        reduced,
+        factor,
+        red,
         ink,
         green,
         mut distance,
@@ -210,7 +219,8 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     };
     distance::open(&mut distance, THINNEST * radius);
     let split = watershed::split(&distance, radius);
-    let red = background::darkness(&reduced.red);
+    drop(distance);
+    let red = background::darkness(&red);
     let (split, mut classified) = classify::classify(split, &green, &red, radius);
     let mut drawn = Vec::new();
     if let Some(ink) = &ink {
@@ -221,12 +231,12 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
                 .regions
                 .iter()
                 .map(|region| Other {
-                    bbox: region.bounds(reduced.factor, size),
+                    bbox: region.bounds(factor, size),
                     kind: OtherKind::Debris,
                 }),
         );
     }
-    collect(image, reduced.factor, &split, &classified, drawn)
+    collect(image, factor, &split, &classified, drawn)
 }
 
 /// Draws the regions in the pixels of the picture, beside what was drawn into it.

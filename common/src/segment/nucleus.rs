@@ -167,7 +167,7 @@ mod tests {
             (x - 40.0).hypot(y - 30.0) <= 10.0 || (x - 56.0).hypot(y - 44.0) <= 10.0
         };
         let cell = |x: f32, y: f32| {
-            (x - 84.0).hypot(y - 40.0) <= 20.0 || (x - 130.0).hypot(y - 40.0) <= 20.0
+            (x - 92.0).hypot(y - 40.0) <= 20.0 || (x - 136.0).hypot(y - 40.0) <= 20.0
         };
         let mask = Grid::drawn([w, h], |x, y| lobe(x, y) || cell(x, y));
         let dark = |light: u8| {
