@@ -24,7 +24,7 @@ impl Density {
 
     fn new() -> Self {
         let mut of_darkness = [0; 256];
-        for (darkness, density) in (0u8..).zip(&mut of_darkness) {
+        for (darkness, density) in (0..=u8::MAX).zip(&mut of_darkness) {
             let light = (1.0 - f32::from(darkness) / 255.0).max(Self::FAINTEST);
             *density = (-64.0 * light.ln()).round() as u16;
         }
