@@ -310,6 +310,23 @@ impl Tally {
     }
 }
 
+/// What `parse` makes of each line that isn't empty, or the first one that it refuses.
+fn read_lines<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, ScoreError> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(i, line)| {
+            parse(line).map_err(|reason| ScoreError {
+                line: i + 1,
+                reason,
+            })
+        })
+        .collect()
+}
+
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

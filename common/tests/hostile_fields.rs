@@ -8,6 +8,7 @@ use smearscope_common::synth::{SmearSpec, smear};
 #[allow(dead_code)]
 #[path = "../../fuzz/src/lib.rs"]
 mod checks;
+mod pictures;
 
 const GLASS: [u8; 3] = [225, 210, 220];
 const CELL: [u8; 3] = [175, 110, 130];
@@ -44,16 +45,9 @@ fn with_grain(levels: u8, mut image: RgbImage) -> RgbImage {
     image
 }
 
-/// Discs of `radius` on a square lattice; where `radius` is half the pitch they touch.
-fn lattice([width, height]: [u32; 2], pitch: u32, radius: f32) -> RgbImage {
-    let middle = (pitch as f32 - 1.0) / 2.0;
-    let line: Vec<bool> = (0..pitch * pitch)
-        .map(|i| ((i % pitch) as f32 - middle).hypot((i / pitch) as f32 - middle) <= radius)
-        .collect();
-    RgbImage::from_fn(width, height, |x, y| {
-        let inside = line[(y % pitch * pitch + x % pitch) as usize];
-        Rgb(if inside { CELL } else { GLASS })
-    })
+/// Cells of `radius` on a square lattice of glass.
+fn lattice(size: [u32; 2], pitch: u32, radius: f32) -> RgbImage {
+    pictures::lattice(size, pitch, radius, [CELL, GLASS])
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! How much memory the segmentation needs, counted at the allocator.
 #![allow(unsafe_code)] // A global allocator is an unsafe trait.
 
+mod pictures;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -32,14 +34,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Dark discs on glass.
 fn discs(width: u32, height: u32, pitch: u32, radius: f32) -> RgbImage {
-    let middle = (pitch as f32 - 1.0) / 2.0;
-    let tile: Vec<bool> = (0..pitch * pitch)
-        .map(|i| ((i % pitch) as f32 - middle).hypot((i / pitch) as f32 - middle) <= radius)
-        .collect();
-    RgbImage::from_fn(width, height, |x, y| {
-        let inside = tile[(y % pitch * pitch + x % pitch) as usize];
-        Rgb(if inside { [150, 90, 110] } else { [230; 3] })
-    })
+    pictures::lattice([width, height], pitch, radius, [[150, 90, 110], [230; 3]])
 }
 
 /// No two neighbours are alike.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::matching::match_points;
-use super::{Errors, ScoreError, ScoredField, ratio};
+use super::{Errors, ScoreError, ScoredField, ratio, read_lines};
 use crate::geometry::Rect;
 use crate::segment::OtherKind;
 
@@ -22,16 +22,7 @@ pub struct Centre {
 /// # Errors
 /// [`ScoreError`] names the first line that is no centre within the field, with what is wrong.
 pub fn parse_centres(text: &str, width: u32, height: u32) -> Result<Vec<Centre>, ScoreError> {
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(i, line)| {
-            parse_line(line, width, height).map_err(|reason| ScoreError {
-                line: i + 1,
-                reason,
-            })
-        })
-        .collect()
+    read_lines(text, |line| parse_line(line, width, height))
 }
 
 fn parse_line(line: &str, width: u32, height: u32) -> Result<Centre, String> {

@@ -1,6 +1,6 @@
 //! Truth as text: one `class xc yc w h` a line.
 
-use super::ScoreError;
+use super::{ScoreError, read_lines};
 use crate::geometry::Rect;
 
 /// The highest class: a cell that experts could not tell.
@@ -32,16 +32,7 @@ impl TruthBox {
 /// # Errors
 /// [`ScoreError`] names the first line that is no label, with what is wrong.
 pub fn parse_yolo(text: &str, width: u32, height: u32) -> Result<Vec<TruthBox>, ScoreError> {
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(i, line)| {
-            parse_line(line, width, height).map_err(|reason| ScoreError {
-                line: i + 1,
-                reason,
-            })
-        })
-        .collect()
+    read_lines(text, |line| parse_line(line, width, height))
 }
 
 fn parse_line(line: &str, width: u32, height: u32) -> Result<TruthBox, String> {

@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::holes::weighted_median;
-use super::nucleus::{self, is_nucleus, join_lobes, nuclei};
+use super::nucleus::{is_nucleus, join_lobes, nuclei};
 use super::regions::{Labelled, Region};
 use super::{OtherKind, overlap, watershed::Split};
 
@@ -68,16 +68,19 @@ pub(super) fn classify(
     let area = weighted_median(&mut areas).map(|area| area as f32);
     let typical = area.unwrap_or(disc);
     let found = nuclei(&split.cells, green, red);
-    let (mut split, mut nuclei) = join_lobes(split, found, typical);
-    if let Some(parted) = overlap::part(&split, &nuclei, green, typical) {
-        nuclei = nucleus::nuclei(&parted.cells, green, red);
-        split = parted;
-    }
+    let (split, found) = join_lobes(split, found, typical);
+    let (split, found) = match overlap::part(&split, &found, green, typical) {
+        Some(parted) => {
+            let found = nuclei(&parted.cells, green, red);
+            (parted, found)
+        }
+        None => (split, found),
+    };
     let regions = &split.cells.regions;
     let frame = MAX_OF_FRAME * width.min(height) as f32;
     let kinds = regions
         .iter()
-        .zip(&nuclei)
+        .zip(&found)
         .map(|(region, &nucleus)| {
             let size = region.area as f32;
             let nuclear = nucleus.area as f32 / typical;

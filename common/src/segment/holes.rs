@@ -47,10 +47,11 @@ pub(super) struct Filled {
 ///
 /// How large a pale centre may be depends on the size of the cells, and that can only be seen when the
 /// pale centres are filled. So first everything is filled that may be one by its shape; the round things
-/// then tell the size; what is too large, or too hollow for its place, is opened again.
+/// then tell the size; what is too large, or lies between cells, is opened again.
 pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
     let labelled = connected(mask, false, Corners::Apart);
     let holes = holes(mask, &labelled);
+    let open = distances(mask);
     let first: Vec<bool> = holes
         .iter()
         .map(|hole| hole.is_some_and(|h| h.may_be_pale))
@@ -69,8 +70,6 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
         let around = whole.labels.data[hole.beside] as usize;
         whole.regions[around - 1].area as f32 <= MAX_SINGLE * disc
     };
-    apply(mask, &labelled, &vec![false; first.len()]);
-    let open = distances(mask);
     let mut left = MAX_LOOKS * mask.data.len();
     let second: Vec<bool> = (1..)
         .zip(&holes)

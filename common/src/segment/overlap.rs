@@ -56,34 +56,20 @@ pub(super) fn part(
         for _ in &found {
             forest.add();
         }
-        for y in 0..mask.height {
-            for x in 0..mask.width {
-                if mask.data[y * mask.width + x]
-                    && let Some(nearest) = nearest(&found, [x as f32, y as f32])
-                {
-                    labels.data[(window.top + y) * green.width + window.left + x] =
-                        first + nearest as u32;
-                }
+        for (at, _) in mask.data.iter().enumerate().filter(|&(_, &inside)| inside) {
+            let (x, y) = (at % mask.width, at / mask.width);
+            if let Some(nearest) = nearest(&found, [x as f32, y as f32]) {
+                let place = (window.top + y) * green.width + window.left + x;
+                labels.data[place] = first + nearest as u32;
             }
         }
     }
-    let before = regions.len();
-    let places: Vec<(usize, bool)> = regions
-        .iter()
-        .zip(&split.touching)
-        .map(|(region, &touching)| (region.first, touching))
-        .collect();
-    let labels = labels?;
-    // What a part touched is known by its first pixel only where the label is as before.
-    let kept: Vec<u32> = places
-        .iter()
-        .map(|&(first, _)| labels.data[first])
-        .collect();
-    let cells = settle(labels, &mut forest);
+    let cells = settle(labels?, &mut forest);
+    // Parts touch each other; all else is as it was.
     let mut touching = vec![true; cells.regions.len()];
-    for (i, &(first, was_touching)) in places.iter().enumerate() {
-        if !parted[i] && kept[i] as usize <= before {
-            touching[cells.labels.data[first] as usize - 1] = was_touching;
+    for ((region, &was_touching), parted) in regions.iter().zip(&split.touching).zip(parted) {
+        if !parted {
+            touching[cells.labels.data[region.first] as usize - 1] = was_touching;
         }
     }
     Some(Split { cells, touching })
@@ -137,49 +123,43 @@ mod tests {
     use super::super::watershed::split;
     use super::*;
 
-    /// Two cells that overlap by far, and one alone.
+    /// Two cells that overlap so far that they are one region, and one alone.
     fn field() -> (Grid<u8>, Split) {
         let dark = Grid::drawn([160, 70], |x, y| {
             let disc = |cx: f32| (20.5 - (x - cx).hypot(y - 35.0)).clamp(0.0, 1.0);
             (60.0 * (disc(30.0) + disc(56.0) + disc(130.0))) as u8
         });
-        let split = split(&distances(&dark.map(|d| d > 30)), 20.0);
-        (dark, split)
+        let found = split(&distances(&dark.map(|d| d > 30)), 20.0);
+        // As if their neck had told nothing.
+        let mut forest = Forest::default();
+        for _ in &found.cells.regions {
+            forest.add();
+        }
+        let [a, b] = [30, 56].map(|x| found.cells.labels.data[35 * 160 + x] - 1);
+        forest.join(a, b);
+        let cells = settle(found.cells.labels, &mut forest);
+        assert_eq!(cells.regions.len(), 2);
+        let touching = vec![false; 2];
+        (dark, Split { cells, touching })
     }
 
     #[test]
     fn a_pair_without_a_neck_is_parted_and_a_cell_is_not() {
-        let (dark, mut split) = field();
-        // As if the necks had told nothing.
-        let mut forest = Forest::default();
-        for _ in &split.cells.regions {
-            forest.add();
-        }
-        let pair: Vec<u32> = [30, 56]
-            .map(|x| split.cells.labels.data[35 * 160 + x] - 1)
-            .into();
-        forest.join(pair[0], pair[1]);
-        split.cells = settle(split.cells.labels, &mut forest);
-        split.touching = vec![false; split.cells.regions.len()];
-        assert_eq!(split.cells.regions.len(), 2);
+        let (dark, split) = field();
         let parted = part(&split, &[Nucleus::default(); 2], &dark, 1256.0).unwrap();
         assert_eq!(parted.cells.regions.len(), 3);
-        assert_eq!(parted.touching.iter().filter(|&&t| t).count(), 2);
-        let at = |x: usize| parted.cells.labels.data[35 * 160 + x];
+        let at = |x: usize| parted.cells.labels.data[35 * 160 + x] as usize - 1;
         assert!(at(20) != at(66) && at(20) != at(130));
-        assert!(!parted.touching[at(130) as usize - 1]);
+        assert!(parted.touching[at(20)] && parted.touching[at(66)] && !parted.touching[at(130)]);
     }
 
     #[test]
-    fn white_cells_are_left_whole() {
+    fn what_holds_a_nucleus_is_left_whole() {
         let (dark, split) = field();
-        let nuclei = vec![
-            Nucleus {
-                area: 700,
-                ..Nucleus::default()
-            };
-            split.cells.regions.len()
-        ];
-        assert!(part(&split, &nuclei, &dark, 500.0).is_none());
+        let nucleus = Nucleus {
+            area: 700,
+            ..Nucleus::default()
+        };
+        assert!(part(&split, &[nucleus; 2], &dark, 1256.0).is_none());
     }
 }

@@ -12,8 +12,8 @@ use super::regions::{Forest, Labelled, settle};
 const MIN_DEPTH: f32 = 0.02;
 
 /// Two neighbours were one if together they are no larger than so many typical cells and the neck between them is
-/// narrower by no more than this part of a typical cell's radius. What would be larger together than a
-/// cell with a parasite stays apart however wide the neck is.
+/// narrower by no more than this part of a typical cell's radius. What would be larger together than the last of
+/// these, which a cell with a parasite may be, stays apart however wide the neck is.
 const WHOLE: [(f32, f32); 3] = [(1.1, f32::INFINITY), (1.5, 0.13), (1.9, 0.05)];
 
 /// The cells of a mask.
