@@ -13,10 +13,12 @@
 //! reduced pixel, of which there are at most about four million, and the masks of the cells.
 
 mod background;
+mod circles;
 mod classify;
 mod discs;
 mod distance;
 mod gap;
+mod ghosts;
 mod grid;
 mod holes;
 mod ink;
@@ -28,8 +30,10 @@ mod pale;
 mod quality;
 mod regions;
 mod rims;
+mod size;
 mod threshold;
 mod watershed;
+mod white;
 
 use serde::{Deserialize, Serialize};
 
@@ -169,6 +173,8 @@ struct Outlined {
     green: Grid<u8>,
     /// Distances to the background.
     distance: Grid<u16>,
+    /// Rims.
+    rims: Vec<rims::Rim>,
     /// The radius of a typical cell in reduced pixels; `None` where there is none.
     radius: Option<f32>,
 }
@@ -195,12 +201,15 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
             ink,
             green,
             distance: Grid::filled(0, 0, 0),
+            rims: Vec::new(),
             radius: None,
         };
     };
     let mut mask = local::darker_than_around(&green, threshold);
     pale::add(&mut mask, &green, threshold.limit);
-    let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    let found = rims::rims(&green, &mask);
+    let voted = size::voted_radius(&green, &mask, &found);
+    let holes::Filled { distance, radius } = holes::fill(&mut mask, voted);
     drop(mask);
     Outlined {
         factor,
@@ -208,6 +217,7 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
         ink,
         green,
         distance,
+        rims: found,
         radius,
     }
 }
@@ -220,16 +230,38 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
         ink,
         green,
         mut distance,
+        rims,
         radius: Some(radius),
     } = outlined
     else {
         return Segmentation::default();
     };
-    distance::open(&mut distance, THINNEST * radius);
-    let split = watershed::split(&distance, radius);
-    drop(distance);
+    let mut mask = distance.map(|d| d > 0);
     let red = background::darkness(&red);
-    let (split, mut classified) = classify::classify(split, &green, &red, radius);
+    let stained = nucleus::Stained::of(&mask, &green, &red);
+    drop((green, red));
+    let white = white::White::take_out(&mut mask, &stained, radius);
+    let mut discs = discs::discs(rims, [mask.width, mask.height], radius);
+    if let Some(white) = &white {
+        let size = [mask.width, mask.height];
+        discs.retain(|disc| disc.middle(size).is_some_and(|place| !white.holds(place)));
+    }
+    let any_ghost = ghosts::fill(&mut mask, &discs);
+    if let Some(white) = &white {
+        white.clear(&mut mask);
+    }
+    if any_ghost || white.is_some() {
+        distance = distance::distances(&mask);
+    }
+    drop(mask);
+    distance::open(&mut distance, THINNEST * radius);
+    let mut split = watershed::split(&distance, radius);
+    drop(distance);
+    split = overlap::deal(split, &discs, &stained, radius);
+    if let Some(white) = white {
+        split = white.put_back(split);
+    }
+    let (split, mut classified) = classify::classify(split, &stained, radius);
     let mut drawn = Vec::new();
     if let Some(ink) = &ink {
         classify::set_covered_apart(&split.cells, ink, &mut classified);

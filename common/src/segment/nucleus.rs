@@ -43,14 +43,14 @@ struct Limits {
 }
 
 impl Limits {
-    /// Twice as dark in red light as the typical pixel of all regions and by at least 40/255 of the light; or
+    /// Twice as dark in red light as the typical pixel of the mask and by at least 40/255 of the light; or
     /// more than twice as dense: where two red cells overlap it is twice. Which of the two says more depends
     /// on the stain.
-    fn of(labels: &Grid<u32>, green: &Grid<u8>, red: &Grid<u8>, density: &Density) -> Self {
+    fn of(mask: &Grid<bool>, green: &Grid<u8>, red: &Grid<u8>, density: &Density) -> Self {
         let mut reds = vec![0u32; 256];
         let mut densities = vec![0u32; 1024];
-        for ((&label, &green), &red) in labels.data.iter().zip(&green.data).zip(&red.data) {
-            if label != 0 {
+        for ((&inside, &green), &red) in mask.data.iter().zip(&green.data).zip(&red.data) {
+            if inside {
                 reds[usize::from(red)] += 1;
                 densities[density.of(green, red)] += 1;
             }
@@ -84,19 +84,43 @@ pub(super) struct Nucleus {
     pub red: u32,
 }
 
-/// The nucleus of each region. `green` and `red` are the darkness in that light.
-pub(super) fn nuclei(cells: &Labelled, green: &Grid<u8>, red: &Grid<u8>) -> Vec<Nucleus> {
-    let density = Density::new();
-    let limits = Limits::of(&cells.labels, green, red, &density);
-    let mut nuclei = vec![Nucleus::default(); cells.regions.len()];
-    for ((&label, &green), &red) in cells.labels.data.iter().zip(&green.data).zip(&red.data) {
-        if label == 0 {
-            continue;
+/// Which pixels are as dark as a nucleus.
+pub(super) struct Stained {
+    /// Dense or dark in red light.
+    pub dense: Grid<bool>,
+    /// Dark in red light.
+    pub red: Grid<bool>,
+}
+
+impl Stained {
+    /// Those of a mask; `green` and `red` are the darkness in that light.
+    pub fn of(mask: &Grid<bool>, green: &Grid<u8>, red: &Grid<u8>) -> Self {
+        let density = Density::new();
+        let limits = Limits::of(mask, green, red, &density);
+        let mut stained = Self {
+            dense: mask.clone(),
+            red: mask.clone(),
+        };
+        let planes = stained.dense.data.iter_mut().zip(&mut stained.red.data);
+        let darkness = green.data.iter().zip(&red.data);
+        for ((dense, in_red), (&green, &red)) in planes.zip(darkness) {
+            *in_red &= usize::from(red) > limits.red;
+            *dense &= *in_red || density.of(green, red) > limits.density;
         }
-        let nucleus = &mut nuclei[label as usize - 1];
-        let in_red = usize::from(red) > limits.red;
-        nucleus.red += u32::from(in_red);
-        nucleus.area += u32::from(in_red || density.of(green, red) > limits.density);
+        stained
+    }
+}
+
+/// The nucleus of each region.
+pub(super) fn nuclei(cells: &Labelled, stained: &Stained) -> Vec<Nucleus> {
+    let mut nuclei = vec![Nucleus::default(); cells.regions.len()];
+    let planes = stained.dense.data.iter().zip(&stained.red.data);
+    for (&label, (&dense, &red)) in cells.labels.data.iter().zip(planes) {
+        if label != 0 && dense {
+            let nucleus = &mut nuclei[label as usize - 1];
+            nucleus.area += 1;
+            nucleus.red += u32::from(red);
+        }
     }
     nuclei
 }
@@ -104,54 +128,6 @@ pub(super) fn nuclei(cells: &Labelled, green: &Grid<u8>, red: &Grid<u8>) -> Vec<
 /// Whether a region is a nucleus, or a lobe of one.
 pub(super) fn is_nucleus(region: &Region, nucleus: Nucleus) -> bool {
     nucleus.area as f32 >= MOSTLY * region.area as f32
-}
-
-/// Makes one region of the lobes of each nucleus: they may lie apart, or have been split like touching cells.
-/// `typical` is the area of a typical cell. The second value is what [`nuclei`] says then.
-pub(super) fn join_lobes(
-    split: Split,
-    nuclei: Vec<Nucleus>,
-    typical: f32,
-) -> (Split, Vec<Nucleus>) {
-    let regions = &split.cells.regions;
-    let mut lobes: Vec<usize> = (0..regions.len())
-        .filter(|&i| is_nucleus(&regions[i], nuclei[i]))
-        .filter(|&i| nuclei[i].area as f32 >= MIN_LOBE * typical)
-        .collect();
-    lobes.sort_by_key(|&i| regions[i].left);
-    let gap = MAX_GAP * (typical / std::f32::consts::PI).sqrt();
-    let apart = |a: usize, b: usize| b as f32 - a as f32 > gap;
-    let mut forest = Forest::default();
-    for _ in regions {
-        forest.add();
-    }
-    let mut any = false;
-    for (n, &i) in lobes.iter().enumerate() {
-        let near = lobes[n + 1..]
-            .iter()
-            .take_while(|&&j| !apart(regions[i].right, regions[j].left));
-        for &j in near {
-            let (a, b) = (&regions[i], &regions[j]);
-            if !apart(a.bottom, b.top) && !apart(b.bottom, a.top) {
-                forest.join(i as u32, j as u32);
-                any = true;
-            }
-        }
-    }
-    if !any {
-        return (split, nuclei);
-    }
-    let firsts: Vec<usize> = regions.iter().map(|region| region.first).collect();
-    let cells = settle(split.cells.labels, &mut forest);
-    let mut touching = vec![false; cells.regions.len()];
-    let mut joined = vec![Nucleus::default(); cells.regions.len()];
-    for ((&first, nucleus), &was_touching) in firsts.iter().zip(&nuclei).zip(&split.touching) {
-        let now = cells.labels.data[first] as usize - 1;
-        joined[now].area += nucleus.area;
-        joined[now].red += nucleus.red;
-        touching[now] |= was_touching;
-    }
-    (Split { cells, touching }, joined)
 }
 
 #[cfg(test)]
