@@ -1,5 +1,6 @@
 //! Circles through rims.
 
+use std::cmp::Ordering;
 use std::f32::consts::{PI, TAU};
 
 use super::grid::Grid;
@@ -14,6 +15,10 @@ const BAND: f32 = 0.2;
 pub(super) const RADII: [f32; 2] = [0.65, 1.4];
 /// The part of its circumference that must have a rim that no better disc has taken.
 const MIN_SUPPORT: f32 = 0.7;
+/// How often a circle is fitted, each time to the rims near the one before.
+const FITS: usize = 2;
+/// The side of the squares by which rims are looked up, as a part of the typical radius.
+const SIDE: f32 = 0.5;
 /// Into how many sectors a circumference is divided.
 const SECTORS: usize = 24;
 /// The fewest rims that tell a circle.
@@ -43,9 +48,13 @@ impl Disc {
         let span = move |middle: f32, n: usize| {
             (middle - r).max(0.0) as usize..((middle + r).max(0.0) as usize + 1).min(n)
         };
+        let is_near = move |[x, y]: [usize; 2]| {
+            let [dx, dy] = [x as f32 - disc.centre[0], y as f32 - disc.centre[1]];
+            dx * dx + dy * dy <= r * r
+        };
         span(self.centre[1], height)
             .flat_map(move |y| span(disc.centre[0], width).map(move |x| [x, y]))
-            .filter(move |&[x, y]| disc.radii_to([x as f32, y as f32]) <= reach)
+            .filter(move |&at| is_near(at))
     }
 
     /// The place in a plane of that size of the pixel at its centre; `None` beyond the frame.
@@ -69,6 +78,30 @@ pub(super) struct Fit {
     pub rims: Vec<usize>,
 }
 
+/// The one with the most support is the greatest, then the topmost.
+impl Ord for Fit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let [[x, y], [other_x, other_y]] = [self, other].map(|fit| fit.disc.centre);
+        let support = self.support.total_cmp(&other.support);
+        let higher = other_y.total_cmp(&y);
+        support.then(higher).then(other_x.total_cmp(&x))
+    }
+}
+
+impl PartialOrd for Fit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Fit {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Fit {}
+
 /// The rims of a plane, to be looked up by place.
 pub(super) struct Rims {
     /// Square by square.
@@ -79,33 +112,42 @@ pub(super) struct Rims {
     size: [usize; 2],
     /// The radius of a typical cell.
     typical: f32,
-    /// In squares of `typical` pixels, row by row, the places in `rims` where they begin.
+    /// In squares of `side` pixels, row by row, the places in `rims` where they begin.
     squares: Grid<usize>,
+    side: f32,
 }
 
 impl Rims {
-    pub fn new(mut rims: Vec<Rim>, size: [usize; 2], typical: f32) -> Self {
-        let [columns, rows] = size.map(|n| (n as f32 / typical) as usize + 1);
+    pub fn new(rims: &[Rim], size: [usize; 2], typical: f32) -> Self {
+        let side = SIDE * typical;
+        let [columns, rows] = size.map(|n| (n as f32 / side) as usize + 1);
         let square = |rim: &Rim| {
-            let [x, y] = rim.at.map(|v| (v / typical) as usize);
+            let [x, y] = rim.at.map(|v| (v / side) as usize);
             y * columns + x
         };
-        // Those of a square keep their order.
-        rims.sort_by_key(square);
+        // Counted first, so that each has its place.
         let mut squares = Grid::filled(columns, rows, 0usize);
-        let mut next = 0;
-        for (number, begin) in squares.data.iter_mut().enumerate() {
-            while next < rims.len() && square(&rims[next]) < number {
-                next += 1;
-            }
-            *begin = next;
+        for rim in rims {
+            squares.data[square(rim)] += 1;
+        }
+        let mut before = 0;
+        for begin in &mut squares.data {
+            before += std::mem::replace(begin, before);
+        }
+        let mut next = squares.data.clone();
+        let mut sorted = rims.to_vec();
+        for rim in rims {
+            let place = &mut next[square(rim)];
+            sorted[*place] = *rim;
+            *place += 1;
         }
         Self {
             used: vec![false; rims.len()],
-            rims,
+            rims: sorted,
             size,
             typical,
             squares,
+            side,
         }
     }
 
@@ -114,18 +156,22 @@ impl Rims {
         &self.rims
     }
 
-    /// Keeps the rims that a disc explains from all others.
-    pub fn take(&mut self, fit: &Fit) {
-        for &rim in &fit.rims {
-            self.used[rim] = true;
+    /// Keeps the rims that a disc explains from all others, if they are all free.
+    pub fn take(&mut self, fit: &Fit) -> bool {
+        let free = fit.rims.iter().all(|&rim| !self.used[rim]);
+        if free {
+            for &rim in &fit.rims {
+                self.used[rim] = true;
+            }
         }
+        free
     }
 
     /// The free rims that point to a place, with their distance from it, within a range of distances.
     fn pointing_to(&self, place: [f32; 2], [least, most]: [f32; 2], found: &mut Vec<(f32, usize)>) {
         found.clear();
         let along = |v: f32, n: usize| {
-            let square = |v: f32| ((v / self.typical).max(0.0) as usize).min(n - 1);
+            let square = |v: f32| ((v / self.side).max(0.0) as usize).min(n - 1);
             square(v - most)..square(v + most) + 1
         };
         let squares = [least * least, most * most];
@@ -153,25 +199,12 @@ impl Rims {
         let [least, most] = RADII.map(|part| part * self.typical);
         let mut found = Vec::new();
         self.pointing_to(place, [least, most], &mut found);
-        found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        // The distances at which most of them are.
-        let width = 2.0 * BAND * self.typical;
-        let (mut end, mut best) = (0, (0, 0));
-        for start in 0..found.len() {
-            while end < found.len() && found[end].0 <= found[start].0 + width {
-                end += 1;
-            }
-            if end - start > best.1 {
-                best = (start, end - start);
-            }
-        }
-        let (start, many) = best;
-        let radius = found.get(start + many / 2)?.0;
+        let radius = most_at(&found, [least, most], 2.0 * BAND * self.typical)?;
         let mut disc = Disc {
             centre: place,
             radius,
         };
-        for _ in 0..3 {
+        for _ in 0..FITS {
             let band = [1.0 - BAND, 1.0 + BAND].map(|part| part * disc.radius);
             self.pointing_to(disc.centre, band, &mut found);
             if found.len() < MIN_RIMS {
@@ -261,4 +294,26 @@ impl Rims {
         // Of a disc that lies mostly outside nobody knows.
         held / seen.max(SECTORS / 2) as f32
     }
+}
+
+/// The mean of the distances in that range where most of them are within `width` of each other, in steps of a sixteenth
+/// of the range.
+fn most_at(distances: &[(f32, usize)], [least, most]: [f32; 2], width: f32) -> Option<f32> {
+    const STEPS: usize = 16;
+    let step = (most - least) / STEPS as f32;
+    // How many there are in each step, and their sum.
+    let mut steps = [(0u32, 0.0f32); STEPS];
+    for &(distance, _) in distances {
+        let (count, sum) = &mut steps[(((distance - least) / step) as usize).min(STEPS - 1)];
+        *count += 1;
+        *sum += distance;
+    }
+    let wide = ((width / step).round() as usize).clamp(1, STEPS);
+    let add = |a: (u32, f32), b: &(u32, f32)| (a.0 + b.0, a.1 + b.1);
+    let sums = steps
+        .windows(wide)
+        .map(|near| near.iter().fold((0, 0.0), add));
+    // The first of equals.
+    let (count, sum) = sums.rev().max_by_key(|&(count, _)| count)?;
+    (count > 0).then(|| sum / count as f32)
 }

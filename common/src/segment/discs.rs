@@ -1,13 +1,12 @@
 //! Cells as discs, found by what their rims vote for: overlapping cells have no neck between them, but each has
 //! most of its rim; and of a pale cell there may be nothing else.
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::f32::consts::TAU;
 
-use super::circles::{Disc, RADII, Rims, distance};
+use super::circles::{Disc, Fit, RADII, Rims, distance};
 use super::grid::Grid;
-use super::rims::Rim;
+use super::rims::{Rim, vote};
 
 /// The distances at which a rim votes, as a part of the typical radius.
 const VOTES_AT: [f32; 2] = [0.75, 1.2];
@@ -15,9 +14,9 @@ const VOTES_AT: [f32; 2] = [0.75, 1.2];
 /// those around it, too.
 const SQUARE: f32 = 0.16;
 /// A place with less than this part of the votes of a whole circle is no candidate.
-const MIN_VOTES: f32 = 0.2;
-/// Candidates are the best of so many squares along both axes.
-const BEST_OF: usize = 2;
+const MIN_VOTES: f32 = 0.3;
+/// A candidate has at least this part of the votes of each square around it.
+const NEARLY_BEST: f32 = 0.9;
 /// Centres that are closer than this, as a part of the smaller radius, are one cell's.
 const MIN_APART: f32 = 1.2;
 
@@ -26,28 +25,22 @@ const MIN_APART: f32 = 1.2;
 /// Each rim votes for the places at about that distance on its darker side (Kimme, Ballard and Sklansky, CACM 18,
 /// 1975, 120–122). Circles are fitted where many votes fall together; the one with the most rim around it
 /// takes its rims away from the others, then the next.
-pub(super) fn discs(rims: Vec<Rim>, size: [usize; 2], typical: f32) -> Vec<Disc> {
+pub(super) fn discs(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<Disc> {
     let mut rims = Rims::new(rims, size, typical);
-    let mut candidates: BinaryHeap<Candidate> = candidates(rims.all(), size, typical)
+    let mut fits: BinaryHeap<Fit> = candidates(rims.all(), size, typical)
         .into_iter()
-        .filter_map(|place| {
-            let support = rims.fit(place)?.support;
-            Some(Candidate { support, place })
-        })
+        .filter_map(|place| rims.fit(place))
         .collect();
     let mut found = Apart::new(size, typical);
-    while let Some(candidate) = candidates.pop() {
-        let Some(fit) = rims.fit(candidate.place) else {
+    while let Some(fit) = fits.pop() {
+        if !found.is_another(&fit.disc) {
             continue;
-        };
-        // Others have taken rims from it since: it may no longer be the best.
-        if fit.support < candidate.support {
-            candidates.push(Candidate {
-                support: fit.support,
-                ..candidate
-            });
-        } else if found.add(fit.disc) {
-            rims.take(&fit);
+        }
+        if rims.take(&fit) {
+            found.add(fit.disc);
+        } else {
+            // Others have taken rims from it since: it may no longer be the best.
+            fits.extend(rims.fit(fit.disc.centre));
         }
     }
     found.discs
@@ -58,65 +51,33 @@ fn candidates(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<[f32; 2]> {
     let side = SQUARE * typical;
     let [columns, rows] = size.map(|n| (n as f32 / side) as usize + 1);
     let mut votes = Grid::filled(columns, rows, 0u16);
-    let steps = ((VOTES_AT[1] - VOTES_AT[0]) / SQUARE).ceil();
-    for rim in rims {
-        for step in 0..=steps as u8 {
-            let r = typical * (VOTES_AT[0] + f32::from(step) / steps * (VOTES_AT[1] - VOTES_AT[0]));
-            let [x, y] = [0, 1].map(|i| (rim.at[i] + r * rim.inwards[i] + 0.5) / side);
-            if x >= 0.0 && y >= 0.0 && (x as usize) < columns && (y as usize) < rows {
-                votes.data[y as usize * columns + x as usize] += 1;
-            }
-        }
+    let steps = ((VOTES_AT[1] - VOTES_AT[0]) / SQUARE).ceil() as u8;
+    let step = (VOTES_AT[1] - VOTES_AT[0]) / f32::from(steps);
+    for r in (0..=steps).map(|n| typical * (VOTES_AT[0] + step * f32::from(n))) {
+        vote(&mut votes, rims, r, 1.0 / side);
     }
     // A circle's rims vote three times for the squares around its centre.
     let least = (3.0 * MIN_VOTES * TAU * typical) as u16;
-    let around = |x: usize, y: usize| -> u16 {
-        let near = x.saturating_sub(1)..(x + 2).min(columns);
-        (y.saturating_sub(1)..(y + 2).min(rows))
-            .map(|y| votes.row(y)[near.clone()].iter().sum::<u16>())
-            .sum()
+    let around = |x: usize, y: usize| {
+        let columns = x.saturating_sub(1)..(x + 2).min(columns);
+        let rows = y.saturating_sub(1)..(y + 2).min(rows);
+        rows.flat_map(move |y| columns.clone().map(move |x| [x, y]))
     };
-    let mut places = Vec::new();
-    for top in (0..rows).step_by(BEST_OF) {
-        for left in (0..columns).step_by(BEST_OF) {
-            let mut best = (least, None);
-            for y in top..(top + BEST_OF).min(rows) {
-                for x in left..(left + BEST_OF).min(columns) {
-                    let votes = around(x, y);
-                    if votes > best.0 {
-                        best = (votes, Some([x, y]));
-                    }
-                }
-            }
-            places.extend(best.1.map(|at| at.map(|v| (v as f32 + 0.5) * side)));
-        }
+    let mut sums = votes.clone();
+    for (at, sum) in sums.data.iter_mut().enumerate() {
+        let near = around(at % columns, at / columns);
+        *sum = near.map(|[x, y]| votes.data[y * columns + x]).sum();
     }
-    places
-}
-
-/// A place where a disc may be: in a heap the one with the most support comes first, then the topmost.
-#[derive(PartialEq)]
-struct Candidate {
-    support: f32,
-    place: [f32; 2],
-}
-
-impl Eq for Candidate {}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let [[x, y], [other_x, other_y]] = [other.place, self.place];
-        let support = self.support.total_cmp(&other.support);
-        support
-            .then(y.total_cmp(&other_y))
-            .then(x.total_cmp(&other_x))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+    let is_candidate = |&[x, y]: &[usize; 2]| {
+        let own = sums.data[y * columns + x];
+        let beats = |other: u16| f32::from(own) >= NEARLY_BEST * f32::from(other);
+        own > least && around(x, y).all(|[x, y]| beats(sums.data[y * columns + x]))
+    };
+    (0..rows)
+        .flat_map(|y| (0..columns).map(move |x| [x, y]))
+        .filter(is_candidate)
+        .map(|at| at.map(|v| (v as f32 + 0.5) * side))
+        .collect()
 }
 
 /// Discs that are not too close to each other, to be looked up by place.
@@ -143,28 +104,35 @@ impl Apart {
         }
     }
 
-    /// Adds a disc, unless it is one of those that are there.
-    fn add(&mut self, disc: Disc) -> bool {
-        let [w, h] = [self.squares.width, self.squares.height];
+    /// The square of a disc's centre: column and row.
+    fn square(&self, disc: &Disc) -> [usize; 2] {
         let [x, y] = disc.centre.map(|v| (v / self.side).max(0.0) as usize);
-        let (x, y) = (x.min(w - 1), y.min(h - 1));
-        let is_another = |&other: &u32| {
+        [
+            x.min(self.squares.width - 1),
+            y.min(self.squares.height - 1),
+        ]
+    }
+
+    /// Whether a disc is none of those that are there.
+    fn is_another(&self, disc: &Disc) -> bool {
+        let [w, h] = [self.squares.width, self.squares.height];
+        let [x, y] = self.square(disc);
+        let is_apart = |&other: &u32| {
             let other = &self.discs[other as usize];
             distance(other.centre, disc.centre) >= MIN_APART * other.radius.min(disc.radius)
         };
         let near = x.saturating_sub(1)..(x + 2).min(w);
         let mut rows = y.saturating_sub(1)..(y + 2).min(h);
-        let apart = rows.all(|row| {
-            self.squares.data[row * w + near.start..row * w + near.end]
-                .iter()
-                .flatten()
-                .all(is_another)
-        });
-        if apart {
-            self.squares.data[y * w + x].push(self.discs.len() as u32);
-            self.discs.push(disc);
-        }
-        apart
+        rows.all(|row| {
+            let squares = &self.squares.data[row * w + near.start..row * w + near.end];
+            squares.iter().flatten().all(is_apart)
+        })
+    }
+
+    fn add(&mut self, disc: Disc) {
+        let [x, y] = self.square(&disc);
+        self.squares.data[y * self.squares.width + x].push(self.discs.len() as u32);
+        self.discs.push(disc);
     }
 }
 
@@ -174,7 +142,7 @@ mod tests {
     use super::*;
 
     fn found(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Disc> {
-        discs(rims(dark, mask), [dark.width, dark.height], 20.0)
+        discs(&rims(dark, mask), [dark.width, dark.height], 20.0)
     }
 
     /// Discs whose darkness adds up where they overlap.

@@ -13,7 +13,8 @@ pub(super) fn fill(mask: &mut Grid<bool>, discs: &[Disc]) -> bool {
     let mut any = false;
     for disc in discs {
         let (mut all, mut inside) = (0u32, 0u32);
-        for [x, y] in disc.pixels(1.0, size) {
+        // One of four tells as much.
+        for [x, y] in disc.pixels(1.0, size).filter(|[x, y]| (x | y) & 1 == 0) {
             all += 1;
             inside += u32::from(mask.data[y * size[0] + x]);
         }

@@ -241,7 +241,7 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     let stained = nucleus::Stained::of(&mask, &green, &red);
     drop((green, red));
     let white = white::White::take_out(&mut mask, &stained, radius);
-    let mut discs = discs::discs(rims, [mask.width, mask.height], radius);
+    let mut discs = discs::discs(&rims, [mask.width, mask.height], radius);
     if let Some(white) = &white {
         let size = [mask.width, mask.height];
         discs.retain(|disc| disc.middle(size).is_some_and(|place| !white.holds(place)));

@@ -179,7 +179,7 @@ mod tests {
             (60.0 * middles.iter().map(|&cx| disc(cx)).sum::<f32>()) as u8
         });
         let mask = dark.map(|d| d > 30);
-        let found = discs(rims(&dark, &mask), [200, 70], 20.0);
+        let found = discs(&rims(&dark, &mask), [200, 70], 20.0);
         let mut cells = split(&distances(&mask), 20.0);
         if joined {
             // As if their neck had told nothing.

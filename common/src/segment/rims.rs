@@ -25,21 +25,31 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
         return Vec::new();
     }
     let smooth = smoothed(dark);
-    let slope = |i: usize| {
-        let across =
-            |step: usize| i32::from(smooth.data[i + step]) - i32::from(smooth.data[i - step]);
-        [across(1), across(w)]
-    };
     let mut steep = Grid::filled(w, h, 0u32);
     let mut outline = Vec::new();
     for y in 1..h - 1 {
-        for i in y * w + 1..(y + 1) * w - 1 {
-            let [x, y] = slope(i);
-            steep.data[i] = (x * x + y * y) as u32;
-            if mask.data[i] != mask.data[i + 1] || mask.data[i] != mask.data[i + w] {
-                outline.push(steep.data[i]);
-            }
+        let [above, own, below] = [y - 1, y, y + 1].map(|y| smooth.row(y));
+        let across = own[2..].iter().zip(own);
+        let along = below[1..].iter().zip(&above[1..]);
+        let row = &mut steep.data[y * w + 1..(y + 1) * w - 1];
+        for ((steep, (right, left)), (below, above)) in row.iter_mut().zip(across).zip(along) {
+            let [dx, dy] =
+                [(right, left), (below, above)].map(|(&a, &b)| i32::from(a) - i32::from(b));
+            *steep = (dx * dx + dy * dy) as u32;
         }
+        let (own, below) = (mask.row(y), mask.row(y + 1));
+        let edges = own
+            .windows(2)
+            .zip(below)
+            .map(|(pair, &below)| (pair[0] != pair[1]) | (pair[0] != below));
+        let row = &steep.data[y * w..(y + 1) * w];
+        outline.extend(
+            row.iter()
+                .zip(edges)
+                .skip(1)
+                .filter(|&(_, is_edge)| is_edge)
+                .map(|(&steep, _)| steep),
+        );
     }
     if outline.is_empty() {
         return Vec::new();
@@ -56,7 +66,9 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
             if own < limit {
                 continue;
             }
-            let [dx, dy] = slope(i);
+            let across =
+                |step: usize| i32::from(smooth.data[i + step]) - i32::from(smooth.data[i - step]);
+            let [dx, dy] = [across(1), across(w)];
             // The neighbour across the rim, to a multiple of 45°.
             let step = if 5 * dy.abs() < 2 * dx.abs() {
                 1
@@ -77,6 +89,22 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
         }
     }
     rims
+}
+
+/// Each rim votes for the square in which the place is that lies at that distance on its darker side. `scale` is how
+/// many squares a pixel is wide.
+pub(super) fn vote(votes: &mut Grid<u16>, rims: &[Rim], distance: f32, scale: f32) {
+    for rim in rims {
+        // One more than the column and the row: a conversion to whole numbers cuts off towards zero.
+        let [x, y] = [0, 1].map(|i| {
+            let at = rim.at[i] + distance * rim.inwards[i] + 0.5;
+            ((at * scale + 1.0) as i32 as usize).wrapping_sub(1)
+        });
+        if x < votes.width && y < votes.height {
+            let square = &mut votes.data[y * votes.width + x];
+            *square = square.saturating_add(1);
+        }
+    }
 }
 
 /// Sixteen times the mean of each pixel's neighbourhood, with the weights 1 2 1 along both axes.

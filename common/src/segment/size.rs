@@ -3,12 +3,12 @@
 use std::f32::consts::{PI, TAU};
 
 use super::grid::Grid;
-use super::rims::{Rim, rims};
+use super::rims::{Rim, rims, vote};
 
 /// The radii that are tried on one plane, in its pixels; the plane is halved for larger ones.
 const RADII: [f32; 2] = [7.0, 14.0];
 /// Each is larger than the one before by this factor.
-const STEP: f32 = 1.08;
+const STEP: f32 = 1.12;
 /// How often the plane is halved at most.
 const MAX_HALVED: usize = 3;
 /// The side of the squares in which votes count together, as a part of the radius.
@@ -20,7 +20,7 @@ const MIN_AGREEMENT: f32 = 0.003;
 /// pixels are dark.
 pub(super) fn voted_radius(dark: &Grid<u8>, mask: &Grid<bool>, own: &[Rim]) -> Option<f32> {
     let mut best = (MIN_AGREEMENT, None);
-    let mut level = (dark.clone(), mask.clone());
+    let mut level = None;
     let area = mask.data.iter().filter(|&&m| m).count() as f32;
     for halved in 0..=MAX_HALVED {
         let scale = (1 << halved) as f32;
@@ -28,11 +28,13 @@ pub(super) fn voted_radius(dark: &Grid<u8>, mask: &Grid<bool>, own: &[Rim]) -> O
         let rims = if halved == 0 {
             own
         } else {
-            level = (halve(&level.0), halve_mask(&level.1));
-            found = rims(&level.0, &level.1);
+            let (dark, mask) = level.as_ref().map_or((dark, mask), |(d, m)| (d, m));
+            let halved = (halve(dark), halve_mask(mask));
+            found = rims(&halved.0, &halved.1);
+            level = Some(halved);
             &found
         };
-        let (w, h) = (level.0.width, level.0.height);
+        let [w, h] = [dark.width, dark.height].map(|n| n >> halved);
         let mut radius = RADII[0];
         while radius < RADII[1] {
             let agreed = agreement(rims, [w, h], radius) * scale * scale / area.max(1.0);
@@ -47,49 +49,51 @@ pub(super) fn voted_radius(dark: &Grid<u8>, mask: &Grid<bool>, own: &[Rim]) -> O
 
 /// The area of the cells of a radius, each counted by the cube of the part of its rim that there is.
 fn agreement(rims: &[Rim], [w, h]: [usize; 2], radius: f32) -> f32 {
-    let side = SQUARE * radius;
-    let [columns, rows] = [w, h].map(|n| (n as f32 / side) as usize + 1);
+    let scale = 1.0 / (SQUARE * radius);
+    let [columns, rows] = [w, h].map(|n| (n as f32 * scale) as usize + 1);
     let mut votes = Grid::filled(columns, rows, 0u16);
-    for rim in rims {
-        let [x, y] = [0, 1].map(|i| (rim.at[i] + radius * rim.inwards[i] + 0.5) / side);
-        if x >= 0.0 && y >= 0.0 && (x as usize) < columns && (y as usize) < rows {
-            votes.data[y as usize * columns + x as usize] += 1;
-        }
-    }
+    vote(&mut votes, rims, radius, scale);
     let chance = 2.0 * rims.len() as f32 / votes.data.len() as f32;
-    let parts = || {
-        votes
-            .data
-            .iter()
-            .map(|&v| ((f32::from(v) - chance).max(0.0) / (TAU * radius)).powi(3))
-    };
-    let sum: f32 = parts().sum::<f32>() - parts().fold(0.0, f32::max);
-    sum * PI * radius * radius
+    let whole = TAU * radius;
+    let (mut sum, mut most) = (0.0, 0.0f32);
+    for &votes in votes.data.iter().filter(|&&v| f32::from(v) > chance) {
+        let part = ((f32::from(votes) - chance) / whole).powi(3);
+        sum += part;
+        most = most.max(part);
+    }
+    // One thing alone, a white cell, says nothing of the others.
+    (sum - most) * PI * radius * radius
 }
 
+/// The means of two by two pixels.
 fn halve(plane: &Grid<u8>) -> Grid<u8> {
-    let (w, h) = (plane.width / 2, plane.height / 2);
-    let mut out = Grid::filled(w, h, 0u8);
-    for y in 0..h {
-        let (a, b) = (plane.row(2 * y), plane.row(2 * y + 1));
-        for x in 0..w {
-            let sum = [a[2 * x], a[2 * x + 1], b[2 * x], b[2 * x + 1]]
-                .map(u16::from)
-                .iter()
-                .sum::<u16>();
-            out.data[y * w + x] = (sum / 4) as u8;
-        }
+    let (width, height) = (plane.width / 2, plane.height / 2);
+    let mut data = Vec::with_capacity(width * height);
+    for y in 0..height {
+        let pairs = |y| plane.row(y).chunks_exact(2);
+        let means = pairs(2 * y).zip(pairs(2 * y + 1)).map(|(upper, lower)| {
+            let sum: u16 = upper.iter().chain(lower).map(|&v| u16::from(v)).sum();
+            (sum / 4) as u8
+        });
+        data.extend(means);
     }
-    out
+    Grid {
+        width,
+        height,
+        data,
+    }
 }
 
+/// One of two by two pixels.
 fn halve_mask(mask: &Grid<bool>) -> Grid<bool> {
-    let (w, h) = (mask.width / 2, mask.height / 2);
-    let mut out = Grid::filled(w, h, false);
-    for y in 0..h {
-        for x in 0..w {
-            out.data[y * w + x] = mask.data[2 * y * mask.width + 2 * x];
-        }
+    let (width, height) = (mask.width / 2, mask.height / 2);
+    let mut data = Vec::with_capacity(width * height);
+    for y in 0..height {
+        data.extend(mask.row(2 * y).chunks_exact(2).map(|pair| pair[0]));
     }
-    out
+    Grid {
+        width,
+        height,
+        data,
+    }
 }
