@@ -78,20 +78,6 @@ fn main() -> Result<()> {
             others: &found.others,
             crowded,
         };
-        if std::env::var("DUMP").is_ok() {
-            for c in &found.cells {
-                eprintln!(
-                    "DUMP {name} cell {} {} {} {}",
-                    c.bbox.x, c.bbox.y, c.bbox.w, c.bbox.h
-                );
-            }
-            for c in &found.others {
-                eprintln!(
-                    "DUMP {name} {:?} {} {} {} {}",
-                    c.kind, c.bbox.x, c.bbox.y, c.bbox.w, c.bbox.h
-                );
-            }
-        }
         let errors = scorer.add(&field);
         if options.each {
             let quality = quality(&image, &found, least_diameter(INPUT_SIZE));

@@ -98,9 +98,8 @@ pub(super) fn classify(split: Split, stained: &Stained, radius: f32) -> (Split, 
                         OtherKind::Debris
                     },
                 )
-            } else if touching && size < MIN_PART * typical {
-                Kind::Other(OtherKind::Debris)
-            } else if size > MAX_CELL * typical
+            } else if (touching && size < MIN_PART * typical)
+                || size > MAX_CELL * typical
                 || region.roundness() < MIN_ROUNDNESS
                 || is_lobed
                 || (region.right - region.left).max(region.bottom - region.top) as f32 > frame

@@ -17,6 +17,8 @@ const SQUARE: f32 = 0.16;
 const MIN_VOTES: f32 = 0.3;
 /// A candidate has at least this part of the votes of each square around it.
 const NEARLY_BEST: f32 = 0.9;
+/// Smaller circles can't be told from grain, in pixels.
+const MIN_RADIUS: f32 = 4.0;
 /// Centres that are closer than this, as a part of the smaller radius, are one cell's.
 const MIN_APART: f32 = 1.2;
 
@@ -26,6 +28,9 @@ const MIN_APART: f32 = 1.2;
 /// 1975, 120–122). Circles are fitted where many votes fall together; the one with the most rim around it
 /// takes its rims away from the others, then the next.
 pub(super) fn discs(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<Disc> {
+    if typical < MIN_RADIUS {
+        return Vec::new();
+    }
     let mut rims = Rims::new(rims, size, typical);
     let mut fits: BinaryHeap<Fit> = candidates(rims.all(), size, typical)
         .into_iter()
@@ -54,7 +59,7 @@ fn candidates(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<[f32; 2]> {
     let steps = ((VOTES_AT[1] - VOTES_AT[0]) / SQUARE).ceil() as u8;
     let step = (VOTES_AT[1] - VOTES_AT[0]) / f32::from(steps);
     for r in (0..=steps).map(|n| typical * (VOTES_AT[0] + step * f32::from(n))) {
-        vote(&mut votes, rims, r, 1.0 / side);
+        vote(&mut votes, rims.iter(), r, 1.0 / side);
     }
     // A circle's rims vote three times for the squares around its centre.
     let least = (3.0 * MIN_VOTES * TAU * typical) as u16;

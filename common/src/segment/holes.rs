@@ -34,7 +34,7 @@ const MIN_SINGLES: f32 = 0.03;
 
 /// By how much the voted radius must differ from that of the single cells to be taken instead, as a part of it: it
 /// is known in steps only, but not misled by clumps.
-const MIN_DIFFERENCE: f32 = 0.15;
+const MIN_DIFFERENCE: f32 = 0.1;
 
 /// Round things with less than this part of the inner radius of most are specks.
 const MIN_OF_INNER: f32 = 0.35;

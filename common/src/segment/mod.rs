@@ -3,10 +3,12 @@
 //! 1. `grid`: the picture is reduced until a cell is about 40 pixels wide.
 //! 2. `background`: the light behind the cells is modelled and taken out of the green channel.
 //! 3. `threshold`, `local`: Otsu's threshold parts cells from background, then each neighbourhood its own.
-//! 4. `holes`: pale centres are filled; what they leave tells the size of the cells.
-//! 5. `distance`, `watershed`: touching cells are split; `rims`, `discs`, `overlap`: those that overlap, too.
-//! 6. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
-//! 7. `mask`: the outlines are drawn in the pixels of the picture.
+//! 4. `rims`, `size`: the outlines tell the size of the cells; `holes`: pale centres are filled.
+//! 5. `nucleus`, `white`: white cells are taken out.
+//! 6. `circles`, `discs`: cells as circles of rims; `ghosts`: those that are too pale are filled.
+//! 7. `distance`, `watershed`: touching cells are split; `overlap`: those that overlap, too.
+//! 8. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
+//! 9. `mask`: the outlines are drawn in the pixels of the picture.
 //!
 //! Every step visits each pixel a fixed number of times and every length is relative to the size of the
 //! cells found, so nothing is tuned to one microscope. One thread; the memory is at most about 30 bytes per
@@ -41,7 +43,10 @@ use crate::geometry::{Mask, Rect};
 use crate::image::RgbImage;
 use classify::Kind;
 use grid::Grid;
+use nucleus::Stained;
 pub use quality::quality;
+use rims::Rim;
+use white::White;
 
 /// A countable red cell: whole, inside the frame.
 #[derive(Clone, Debug)]
@@ -173,8 +178,8 @@ struct Outlined {
     green: Grid<u8>,
     /// Distances to the background.
     distance: Grid<u16>,
-    /// Rims.
-    rims: Vec<rims::Rim>,
+    /// The rims of the cells.
+    rims: Vec<Rim>,
     /// The radius of a typical cell in reduced pixels; `None` where there is none.
     radius: Option<f32>,
 }
@@ -207,8 +212,8 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
     };
     let mut mask = local::darker_than_around(&green, threshold);
     pale::add(&mut mask, &green, threshold.limit);
-    let found = rims::rims(&green, &mask);
-    let voted = size::voted_radius(&green, &mask, &found);
+    let rims = rims::rims(&green, &mask);
+    let voted = size::voted_radius(&rims, &mask);
     let holes::Filled { distance, radius } = holes::fill(&mut mask, voted);
     drop(mask);
     Outlined {
@@ -217,7 +222,7 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
         ink,
         green,
         distance,
-        rims: found,
+        rims,
         radius,
     }
 }
@@ -238,12 +243,13 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
     };
     let mut mask = distance.map(|d| d > 0);
     let red = background::darkness(&red);
-    let stained = nucleus::Stained::of(&mask, &green, &red);
+    let stained = Stained::of(&mask, &green, &red);
     drop((green, red));
-    let white = white::White::take_out(&mut mask, &stained, radius);
-    let mut discs = discs::discs(&rims, [mask.width, mask.height], radius);
+    let white = White::take_out(&mut mask, &stained, radius);
+    let size = [mask.width, mask.height];
+    let mut discs = discs::discs(&rims, size, radius);
+    drop(rims);
     if let Some(white) = &white {
-        let size = [mask.width, mask.height];
         discs.retain(|disc| disc.middle(size).is_some_and(|place| !white.holds(place)));
     }
     let any_ghost = ghosts::fill(&mut mask, &discs);

@@ -1,16 +1,11 @@
 //! White cells, by their nuclei.
 
 use super::grid::Grid;
-use super::regions::{Forest, Labelled, Region, settle};
-use super::watershed::Split;
+use super::regions::{Labelled, Region};
 
 /// A region of which this part is as dark as a nucleus is (a lobe of) a nucleus: the chromatin of a parasite
 /// lies in a red cell.
 const MOSTLY: f32 = 0.45;
-/// The least part of a typical cell's area of a lobe.
-const MIN_LOBE: f32 = 0.06;
-/// How far apart two lobes of a nucleus may be, as a part of a typical cell's radius.
-const MAX_GAP: f32 = 0.5;
 
 /// How much stain a pixel holds: its optical density (natural logarithm) in red and green light together, in
 /// units of 1/64. Where things overlap it adds up; darkness doesn't.
@@ -132,38 +127,57 @@ pub(super) fn is_nucleus(region: &Region, nucleus: Nucleus) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::distance::distances;
-    use super::super::watershed::split;
+    use super::super::regions::{Corners, connected};
     use super::*;
 
     #[test]
-    fn lobes_become_one_and_red_cells_beside_them_do_not() {
-        let [w, h] = [160, 80];
-        let lobe = |x: f32, y: f32| {
-            (x - 40.0).hypot(y - 30.0) <= 10.0 || (x - 56.0).hypot(y - 44.0) <= 10.0
+    fn a_nucleus_is_dense_and_two_cells_that_overlap_are_not() {
+        let disc = |x: f32, y: f32, at: [f32; 3]| (x - at[0]).hypot(y - at[1]) <= at[2];
+        let nucleus = |x, y| disc(x, y, [150.0, 40.0, 12.0]);
+        // Of the light that is left each cell takes the same part away.
+        let darkness = |x, y, taken: f32| {
+            let cells = [
+                [40.0, 40.0, 20.0],
+                [60.0, 40.0, 20.0],
+                [150.0, 40.0, 20.0],
+                [100.0, 40.0, 17.0],
+            ];
+            let over = cells.iter().filter(|&&at| disc(x, y, at)).count();
+            (255.0 * (1.0 - (1.0 - taken).powi(over as i32))) as u8
         };
-        let cell = |x: f32, y: f32| {
-            (x - 92.0).hypot(y - 40.0) <= 20.0 || (x - 136.0).hypot(y - 40.0) <= 20.0
+        let green = Grid::drawn([180, 80], |x, y| {
+            if nucleus(x, y) {
+                215
+            } else {
+                darkness(x, y, 0.4)
+            }
+        });
+        let red = Grid::drawn([180, 80], |x, y| {
+            if nucleus(x, y) {
+                170
+            } else {
+                darkness(x, y, 0.15)
+            }
+        });
+        let mask = green.map(|d| d > 40);
+        let stained = Stained::of(&mask, &green, &red);
+        let cells = connected(&mask, true, Corners::Joined);
+        let found = nuclei(&cells, &stained);
+        let at = |x: usize| cells.labels.data[40 * 180 + x] as usize - 1;
+        assert_eq!(found[at(40)].area, 0);
+        assert!(
+            (430..470).contains(&found[at(150)].area),
+            "{:?}",
+            found[at(150)]
+        );
+        assert_eq!(found[at(150)].area, found[at(150)].red);
+        let whole = Region {
+            area: 460,
+            ..cells.regions[at(150)]
         };
-        let mask = Grid::drawn([w, h], |x, y| lobe(x, y) || cell(x, y));
-        let dark = |light: u8| {
-            Grid::drawn([w, h], move |x, y| {
-                if lobe(x, y) {
-                    200
-                } else if cell(x, y) {
-                    light
-                } else {
-                    0
-                }
-            })
-        };
-        let (green, red) = (dark(90), dark(40));
-        let found = split(&distances(&mask), 20.0);
-        assert_eq!(found.cells.regions.len(), 4);
-        let areas = nuclei(&found.cells, &green, &red);
-        let (joined, areas) = join_lobes(found, areas, 1256.0);
-        assert_eq!(joined.cells.regions.len(), 3);
-        assert_eq!(areas.iter().filter(|nucleus| nucleus.area > 600).count(), 1);
-        assert_eq!(areas.iter().filter(|nucleus| nucleus.area == 0).count(), 2);
+        assert!(
+            is_nucleus(&whole, found[at(150)])
+                && !is_nucleus(&cells.regions[at(150)], found[at(150)])
+        );
     }
 }

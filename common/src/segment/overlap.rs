@@ -26,6 +26,9 @@ const MAX_NUCLEUS: f32 = 0.3;
 ///
 /// Each disc is looked at alone, and each pixel a fixed number of times, so the work is in proportion to the pixels.
 pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32) -> Split {
+    if discs.is_empty() {
+        return split;
+    }
     let typical = std::f32::consts::PI * radius * radius;
     let size = [split.cells.labels.width, split.cells.labels.height];
     let mask = split.cells.labels.map(|label| label != 0);
@@ -67,20 +70,22 @@ pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32)
             }
         }
     }
-    let (mut covered, mut nucleus) = (vec![0u32; dealt.len()], vec![0u32; dealt.len()]);
-    for (place, &disc) in deepest.data.iter().enumerate() {
-        let Some(clump) = clump_at(place).filter(|&clump| dealt[clump]) else {
-            continue;
-        };
-        nucleus[clump] += u32::from(stained.dense.data[place]);
-        if let Some(disc) = (disc as usize).checked_sub(1) {
-            let at = [place % size[0], place / size[0]].map(|v| v as f32);
-            covered[clump] += u32::from(discs[disc].radii_to(at) <= COVERS);
+    for (clump, own) in own.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+        let (mut covered, mut nucleus) = (0u32, 0u32);
+        for &i in own {
+            let reach = discs[i as usize]
+                .pixels(COVERS, size)
+                .map(|[x, y]| y * size[0] + x);
+            for place in reach.filter(|&place| deepest.data[place] == i + 1) {
+                covered += 1;
+                nucleus += u32::from(stained.dense.data[place]);
+            }
         }
+        dealt[clump] &= covered as f32 >= COVERED * clumps.regions[clump].area as f32
+            && nucleus as f32 <= MAX_NUCLEUS * typical;
     }
-    for (clump, dealt) in dealt.iter_mut().enumerate() {
-        *dealt &= covered[clump] as f32 >= COVERED * clumps.regions[clump].area as f32
-            && nucleus[clump] as f32 <= MAX_NUCLEUS * typical;
+    if !dealt.contains(&true) {
+        return split;
     }
 
     let first = split.cells.regions.len() as u32;

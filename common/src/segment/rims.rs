@@ -9,6 +9,10 @@ const MIN_STEEPNESS: f32 = 0.25;
 /// The least change over two pixels, in sixteenths of a level: below is grain.
 const MIN_STEP: u32 = 24;
 
+/// Where more than this part of all pixels are on rims there is noise, or a net: cells of the least diameter that is
+/// looked for, side by side, have less.
+const MAX_RIMS: f32 = 0.2;
+
 /// A pixel on a rim.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rim {
@@ -18,7 +22,8 @@ pub(super) struct Rim {
     pub inwards: [f32; 2],
 }
 
-/// The rims in a plane of darkness. The outlines of `mask` tell how steep a rim is.
+/// The rims in a plane of darkness, row by row; none where there is nothing but rims. The outlines of `mask` tell how
+/// steep a rim is.
 pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
     let (w, h) = (dark.width, dark.height);
     if w < 3 || h < 3 {
@@ -58,8 +63,12 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
     let typical = *outline.select_nth_unstable(middle).1 as f32;
     // Steepness is a square here.
     let limit = ((typical * MIN_STEEPNESS * MIN_STEEPNESS) as u32).max(MIN_STEP * MIN_STEP);
+    let most = (MAX_RIMS * (w * h) as f32) as usize;
     let mut rims = Vec::new();
     for y in 1..h - 1 {
+        if rims.len() > most {
+            return Vec::new();
+        }
         for x in 1..w - 1 {
             let i = y * w + x;
             let own = steep.data[i];
@@ -93,7 +102,12 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
 
 /// Each rim votes for the square in which the place is that lies at that distance on its darker side. `scale` is how
 /// many squares a pixel is wide.
-pub(super) fn vote(votes: &mut Grid<u16>, rims: &[Rim], distance: f32, scale: f32) {
+pub(super) fn vote<'r>(
+    votes: &mut Grid<u16>,
+    rims: impl Iterator<Item = &'r Rim>,
+    distance: f32,
+    scale: f32,
+) {
     for rim in rims {
         // One more than the column and the row: a conversion to whole numbers cuts off towards zero.
         let [x, y] = [0, 1].map(|i| {

@@ -3,58 +3,45 @@
 use std::f32::consts::{PI, TAU};
 
 use super::grid::Grid;
-use super::rims::{Rim, rims, vote};
+use super::rims::{Rim, vote};
 
-/// The radii that are tried on one plane, in its pixels; the plane is halved for larger ones.
-const RADII: [f32; 2] = [7.0, 14.0];
+/// The radii that are tried, in pixels.
+const RADII: [f32; 2] = [7.0, 64.0];
 /// Each is larger than the one before by this factor.
-const STEP: f32 = 1.12;
-/// How often the plane is halved at most.
-const MAX_HALVED: usize = 3;
+const STEP: f32 = 1.08;
+/// So many rims that there may be around a cell are enough: of larger ones not all are asked.
+const ENOUGH: f32 = 88.0;
 /// The side of the squares in which votes count together, as a part of the radius.
-const SQUARE: f32 = 0.25;
+const SQUARE: f32 = 0.3;
 /// The least agreement of the rims: the cells must make up that much of what is dark.
 const MIN_AGREEMENT: f32 = 0.003;
 
-/// The radius that the rims of `dark` agree about, in its pixels; `None` where they don't. `area` is how many
-/// pixels are dark.
-pub(super) fn voted_radius(dark: &Grid<u8>, mask: &Grid<bool>, own: &[Rim]) -> Option<f32> {
-    let mut best = (MIN_AGREEMENT, None);
-    let mut level = None;
-    let area = mask.data.iter().filter(|&&m| m).count() as f32;
-    for halved in 0..=MAX_HALVED {
-        let scale = (1 << halved) as f32;
-        let found;
-        let rims = if halved == 0 {
-            own
-        } else {
-            let (dark, mask) = level.as_ref().map_or((dark, mask), |(d, m)| (d, m));
-            let halved = (halve(dark), halve_mask(mask));
-            found = rims(&halved.0, &halved.1);
-            level = Some(halved);
-            &found
-        };
-        let [w, h] = [dark.width, dark.height].map(|n| n >> halved);
-        let mut radius = RADII[0];
-        while radius < RADII[1] {
-            let agreed = agreement(rims, [w, h], radius) * scale * scale / area.max(1.0);
-            if agreed > best.0 {
-                best = (agreed, Some(radius * scale));
-            }
-            radius *= STEP;
+/// The radius that the rims of a mask agree about, in pixels; `None` where they don't.
+pub(super) fn voted_radius(rims: &[Rim], mask: &Grid<bool>) -> Option<f32> {
+    let area = mask.data.iter().filter(|&&inside| inside).count();
+    let mut best = (MIN_AGREEMENT * area as f32, None);
+    let mut radius = RADII[0];
+    while radius < RADII[1] {
+        let agreed = agreement(rims, [mask.width, mask.height], radius);
+        if agreed > best.0 {
+            best = (agreed, Some(radius));
         }
+        radius *= STEP;
     }
     best.1
 }
 
-/// The area of the cells of a radius, each counted by the cube of the part of its rim that there is.
-fn agreement(rims: &[Rim], [w, h]: [usize; 2], radius: f32) -> f32 {
+/// The area of the cells of a radius, each counted by the cube of the part of its rim that there is: a whole rim says
+/// far more than two halves.
+fn agreement(rims: &[Rim], size: [usize; 2], radius: f32) -> f32 {
+    let every = (TAU * radius / ENOUGH).max(1.0) as usize;
     let scale = 1.0 / (SQUARE * radius);
-    let [columns, rows] = [w, h].map(|n| (n as f32 * scale) as usize + 1);
+    let [columns, rows] = size.map(|n| (n as f32 * scale) as usize + 1);
     let mut votes = Grid::filled(columns, rows, 0u16);
-    vote(&mut votes, rims, radius, scale);
-    let chance = 2.0 * rims.len() as f32 / votes.data.len() as f32;
-    let whole = TAU * radius;
+    vote(&mut votes, rims.iter().step_by(every), radius, scale);
+    let cast = rims.len() / every;
+    let chance = 2.0 * cast as f32 / votes.data.len() as f32;
+    let whole = TAU * radius / every as f32;
     let (mut sum, mut most) = (0.0, 0.0f32);
     for &votes in votes.data.iter().filter(|&&v| f32::from(v) > chance) {
         let part = ((f32::from(votes) - chance) / whole).powi(3);
@@ -65,35 +52,39 @@ fn agreement(rims: &[Rim], [w, h]: [usize; 2], radius: f32) -> f32 {
     (sum - most) * PI * radius * radius
 }
 
-/// The means of two by two pixels.
-fn halve(plane: &Grid<u8>) -> Grid<u8> {
-    let (width, height) = (plane.width / 2, plane.height / 2);
-    let mut data = Vec::with_capacity(width * height);
-    for y in 0..height {
-        let pairs = |y| plane.row(y).chunks_exact(2);
-        let means = pairs(2 * y).zip(pairs(2 * y + 1)).map(|(upper, lower)| {
-            let sum: u16 = upper.iter().chain(lower).map(|&v| u16::from(v)).sum();
-            (sum / 4) as u8
-        });
-        data.extend(means);
-    }
-    Grid {
-        width,
-        height,
-        data,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::rims::rims;
+    use super::*;
 
-/// One of two by two pixels.
-fn halve_mask(mask: &Grid<bool>) -> Grid<bool> {
-    let (width, height) = (mask.width / 2, mask.height / 2);
-    let mut data = Vec::with_capacity(width * height);
-    for y in 0..height {
-        data.extend(mask.row(2 * y).chunks_exact(2).map(|pair| pair[0]));
+    /// What is voted of discs in rows, each overlapping the next by a quarter of a radius.
+    fn voted(radius: f32, draw: impl Fn(f32, f32) -> bool) -> Option<f32> {
+        let dark = Grid::drawn([400, 300], |x, y| {
+            let (dx, dy) = (x % (1.75 * radius), y % (3.0 * radius));
+            let inside = (dx - 0.875 * radius).hypot(dy - 1.5 * radius) <= radius;
+            if inside || draw(x, y) { 90u8 } else { 5 }
+        });
+        let mask = dark.map(|d| d > 45);
+        voted_radius(&rims(&dark, &mask), &mask)
     }
-    Grid {
-        width,
-        height,
-        data,
+
+    #[test]
+    fn the_size_of_cells_in_chains_is_seen() {
+        for radius in [9.0, 14.0, 20.0, 33.0, 50.0] {
+            let voted = voted(radius, |_, _| false).unwrap();
+            assert!((voted / radius - 1.0).abs() < 0.12, "{radius} {voted}");
+        }
+    }
+
+    #[test]
+    fn one_large_thing_says_nothing() {
+        let voted = voted(16.0, |x, y| (x - 200.0).hypot(y - 150.0) <= 45.0).unwrap();
+        assert!((voted / 16.0 - 1.0).abs() < 0.12, "{voted}");
+    }
+
+    #[test]
+    fn without_rims_there_is_no_size() {
+        let mask = Grid::filled(60, 40, true);
+        assert_eq!(voted_radius(&[], &mask), None);
     }
 }

@@ -17,6 +17,8 @@ const MIN_LOBE: f32 = 0.06;
 const MAX_GAP: f32 = 0.35;
 /// How far the body reaches beyond the nucleus, as a part of a typical cell's radius.
 const BODY: f32 = 0.6;
+/// What is smaller than this part of a typical cell and touches the body is its fringe.
+const FRINGE: f32 = 0.3;
 
 /// The white cells of a plane.
 pub(super) struct White {
@@ -34,11 +36,39 @@ impl White {
         for (body, distance) in bodies.data.iter_mut().zip(from_nuclei.data) {
             *body &= distance <= reach;
         }
-        let white = Self {
+        let mut white = Self {
             bodies: connected(&bodies, true, Corners::Joined),
         };
         white.clear(mask);
+        white.add_fringes(mask, FRINGE * std::f32::consts::PI * radius * radius);
+        white.clear(mask);
         Some(white)
+    }
+
+    /// Adds what is left beside a body and smaller than `most` pixels.
+    fn add_fringes(&mut self, mask: &Grid<bool>, most: f32) {
+        let rest = connected(mask, true, Corners::Joined);
+        let labels = &mut self.bodies.labels;
+        // The body that each of the rest touches, 0 for none.
+        let mut touched = vec![0; rest.regions.len()];
+        for step in [1, labels.width] {
+            for i in 0..labels.data.len().saturating_sub(step) {
+                for (body, rest) in [(i, i + step), (i + step, i)]
+                    .map(|(a, b)| (labels.data[a], rest.labels.data[b] as usize))
+                {
+                    if body != 0 && rest != 0 {
+                        touched[rest - 1] = body;
+                    }
+                }
+            }
+        }
+        for (label, &rest_label) in labels.data.iter_mut().zip(&rest.labels.data) {
+            if let Some(rest_label) = (rest_label as usize).checked_sub(1)
+                && (rest.regions[rest_label].area as f32) < most
+            {
+                *label = touched[rest_label];
+            }
+        }
     }
 
     /// Takes them out of a mask.
@@ -136,11 +166,11 @@ mod tests {
         let size = [200, 90];
         let disc = |x: f32, y: f32, at: [f32; 3]| (x - at[0]).hypot(y - at[1]) <= at[2];
         let mask = Grid::drawn(size, |x, y| {
-            let cells = [[45.0, 45.0, 28.0], [92.0, 45.0, 20.0], [160.0, 45.0, 20.0]];
+            let cells = [[45.0, 45.0, 24.0], [87.0, 45.0, 20.0], [160.0, 45.0, 20.0]];
             cells.iter().any(|&at| disc(x, y, at))
         });
         let dense = Grid::drawn(size, |x, y| {
-            let lobes = [[36.0, 40.0, 11.0], [60.0, 50.0, 11.0], [165.0, 40.0, 8.0]];
+            let lobes = [[37.0, 46.0, 14.0], [57.0, 46.0, 14.0], [165.0, 40.0, 8.0]];
             lobes.iter().any(|&at| disc(x, y, at))
         });
         let red = dense.map(|_| false);
@@ -152,14 +182,14 @@ mod tests {
         let (mut mask, stained) = field();
         let white = White::take_out(&mut mask, &stained, 20.0).unwrap();
         assert!(white.holds(45 * 200 + 45) && white.holds(45 * 200 + 30));
-        assert!(!white.holds(45 * 200 + 92) && !white.holds(40 * 200 + 165));
+        assert!(!white.holds(45 * 200 + 90) && !white.holds(40 * 200 + 165));
         assert!(!mask.data[45 * 200 + 45] && mask.data[45 * 200 + 160]);
         let red = split(&distances(&mask), 20.0);
         assert_eq!(red.cells.regions.len(), 2);
         let all = white.put_back(red);
         assert_eq!(all.cells.regions.len(), 3);
         assert_eq!(all.touching, [false; 3]);
-        let labels = [45, 92, 160].map(|x| all.cells.labels.data[45 * 200 + x]);
+        let labels = [45, 90, 160].map(|x| all.cells.labels.data[45 * 200 + x]);
         assert!(labels.iter().all(|&label| label != 0));
     }
 
