@@ -3,6 +3,8 @@
 //! tract works best at batch size one with one state per core, so a [`Model`] is loaded and
 //! optimised once and every thread takes a [`Worker`] of its own.
 
+mod densenet;
+
 use sha2::{Digest, Sha256};
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -69,6 +71,15 @@ pub struct Model {
     plan: Arc<TypedRunnableModel>,
 }
 
+/// What runs the dense blocks of a DenseNet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// This project's operator, where the graph has such blocks: what [`Model::load`] takes.
+    Fused,
+    /// tract's operators, one by one: to compare with.
+    Plain,
+}
+
 /// What the model says of one cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Opinion {
@@ -111,6 +122,14 @@ impl Model {
     /// # Errors
     /// Every variant of [`EngineError`] that names something wrong with the file.
     pub fn load(onnx: &[u8]) -> Result<Self, EngineError> {
+        Self::load_with(onnx, Blocks::Fused)
+    }
+
+    /// [`Model::load`] with a choice of what runs dense blocks.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(onnx: &[u8], blocks: Blocks) -> Result<Self, EngineError> {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
         let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
@@ -131,7 +150,14 @@ impl Model {
             });
         }
         graph.set_input_fact(0, wanted).map_err(unsupported)?;
-        let typed = graph.into_optimized().map_err(unsupported)?;
+        let mut typed = graph
+            .into_typed()
+            .and_then(|typed| typed.into_decluttered())
+            .map_err(unsupported)?;
+        if blocks == Blocks::Fused {
+            densenet::replace_blocks(&mut typed).map_err(unsupported)?;
+        }
+        let typed = typed.into_optimized().map_err(unsupported)?;
         let output = typed.output_fact(0).map_err(unsupported)?;
         let shape = output.shape.as_concrete();
         if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {

@@ -1,0 +1,169 @@
+//! Which of tract's matrix kernels does a block's products fastest on this machine.
+//!
+//! tract's own choice is made for matrices at large; here one side is a plane of 4 to some
+//! thousand pixels. So the kernels are tried once for each shape. They are tried only where they
+//! give, to the bit, what tract's own choice gives: a measurement under load may cost time, but
+//! changes no result.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tract_onnx::prelude::tract_linalg::MmmDispatch;
+use tract_onnx::prelude::tract_linalg::mmm::{MatMatMul, Query};
+use tract_onnx::prelude::tract_linalg::pack::PackedFormat;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+
+use super::product::{Panels, Product};
+
+/// More pixels than this tell nothing new of a kernel.
+const TRIED_PIXELS: usize = 256;
+
+/// The fastest of so many runs counts.
+const RUNS: usize = 3;
+
+/// Which side of a matrix product the pixels are on; the channels are on the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Pixels are rows: a kernel's vectors run along them.
+    Rows,
+    /// Pixels are columns: a kernel's vectors run along the channels.
+    Columns,
+}
+
+/// A kernel, and how it is used.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Packing 0 of it is of f32 on both sides.
+    pub kernel: Box<dyn MatMatMul>,
+    /// Where the pixels go.
+    pub pixels_are: Side,
+}
+
+impl Choice {
+    /// How pixels are packed; `None` for a kernel whose packing isn't plain panels of f32.
+    fn plain_format(&self) -> Option<&PackedFormat> {
+        let (rows, columns) = self.kernel.packings().first()?;
+        let plain = |format: &Box<dyn tract_linalg::mmm::MMMInputFormat>| {
+            let plain = format.downcast_ref::<PackedFormat>();
+            plain.is_some_and(|plain| plain.dt == f32::datum_type())
+        };
+        let pixels = match self.pixels_are {
+            Side::Rows => rows,
+            Side::Columns => columns,
+        };
+        (plain(rows) && plain(columns)).then(|| pixels.downcast_ref())?
+    }
+
+    /// How pixels are packed.
+    ///
+    /// # Errors
+    /// Never for what [`choose`] returned.
+    pub fn format(&self) -> TractResult<&PackedFormat> {
+        self.plain_format()
+            .with_context(|| format!("{} does not pack plainly", self.kernel.name()))
+    }
+}
+
+/// What was chosen for `[pixels, length, channels]`.
+static CHOSEN: Mutex<BTreeMap<[usize; 3], Choice>> = Mutex::new(BTreeMap::new());
+
+/// The kernel for `channels × length` weights and a plane of `pixels`.
+///
+/// # Errors
+/// When tract has no kernel for f32, which is on no machine.
+pub fn choose(pixels: usize, length: usize, channels: usize) -> TractResult<Choice> {
+    let shape = [pixels.min(TRIED_PIXELS), length, channels];
+    let mut chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(choice) = chosen.get(&shape) {
+        return Ok(choice.clone());
+    }
+    let choice = fastest(shape)?;
+    chosen.insert(shape, choice.clone());
+    Ok(choice)
+}
+
+fn fastest(shape: [usize; 3]) -> TractResult<Choice> {
+    let [pixels, length, channels] = shape;
+    let kernels = MmmDispatch::native();
+    let query = Query::plain(f32::datum_type(), Some(pixels), Some(length), Some(channels));
+    let (kernel, ..) = kernels.pick(&query).context("no kernel for f32")?;
+    let tracts = Choice {
+        kernel,
+        pixels_are: Side::Rows,
+    };
+    let weights = noise(channels * length, 1);
+    let values = noise(length * TRIED_PIXELS, 2);
+    let trial = |choice: &Choice| try_out(choice, &weights, &values, shape);
+    let (wanted, mut least) = trial(&tracts)?;
+    let mut best = tracts;
+    let arch = best.kernel.arch();
+    for kernel in kernels.runnable() {
+        let candidate = kernel.internal_type() == f32::datum_type()
+            && kernel.arch() == arch
+            && !kernel.emulated();
+        for pixels_are in [Side::Rows, Side::Columns] {
+            let choice = Choice {
+                kernel: kernel.clone(),
+                pixels_are,
+            };
+            if !candidate || choice.plain_format().is_none() {
+                continue;
+            }
+            let (made, time) = trial(&choice)?;
+            if time < least && made == wanted {
+                (best, least) = (choice, time);
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// What a kernel makes, as bits, and the least time it took.
+fn try_out(
+    choice: &Choice,
+    weights: &[f32],
+    values: &[f32],
+    [pixels, length, channels]: [usize; 3],
+) -> TractResult<(Vec<u32>, Duration)> {
+    let product = Product::new(choice, weights, &vec![0.0; channels], channels, false)?;
+    let mut panels = Panels::new(choice.format()?, length, pixels)?;
+    let mut scratch = product.scratch();
+    let mut out = Tensor::zero::<f32>(&[channels, pixels])?;
+    let mut least = Duration::MAX;
+    for run in 0..=RUNS {
+        let (width, mut first) = (panels.width(), 0);
+        let mut taken = Duration::ZERO;
+        while first < pixels {
+            let count = panels.pixels_at_a_time(length).min(pixels - first);
+            let (packed, distance) = panels.begin(count, length)?;
+            for pixel in first..first + count {
+                let (panel, column) = ((pixel - first) / width, (pixel - first) % width);
+                for row in 0..length {
+                    packed[panel * distance + row * width + column] =
+                        values[row * TRIED_PIXELS + pixel];
+                }
+            }
+            let begun = Instant::now();
+            product.run(&panels, &mut scratch, &mut out, (0, first))?;
+            taken += begun.elapsed();
+            first += count;
+        }
+        if run > 0 {
+            least = least.min(taken);
+        }
+    }
+    let made = out.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+    Ok((made.iter().map(|value| value.to_bits()).collect(), least))
+}
+
+/// Values between -1 and 1 that are the same each time.
+fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}

@@ -1,0 +1,165 @@
+//! Packs pixels into the panels that a kernel reads: once as they are needed for a 1 × 1
+//! convolution, once for a 3 × 3.
+//!
+//! Whole vectors are copied. What is written too much at the end of a row of a panel is
+//! overwritten by the next row, and what is read too much belongs to other pixels; so sources and
+//! panels need [`SLACK`] values more than they hold.
+
+use super::pattern::Activation;
+
+/// Values in a vector.
+const LANES: usize = 8;
+
+/// How many values more than it holds a source must have, so that whole panels can be read.
+pub const SLACK: usize = 256;
+
+/// Some channels of a plane: rows of values, one row after another.
+#[derive(Clone, Copy)]
+pub struct Plane<'a> {
+    /// With [`SLACK`] values more than `channels × pitch`.
+    pub values: &'a [f32],
+    /// From the beginning of a channel to the next.
+    pub pitch: usize,
+    /// The first and the number of pixels to pack.
+    pub pixels: (usize, usize),
+}
+
+/// Calls a function that the compiler may also translate for wider vectors than every machine of
+/// its architecture has.
+macro_rules! with_wide_vectors {
+    ($call:ident($($name:ident: $type:ty),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            #[target_feature(enable = "avx2")]
+            fn wide($($name: $type),*) {
+                $call($($name),*);
+            }
+            // SAFETY: this machine has AVX2, as was just seen.
+            #[allow(unsafe_code)]
+            return unsafe { wide($($name),*) };
+        }
+        $call($($name),*)
+    }};
+}
+pub(super) use with_wide_vectors;
+
+/// Packs `max(x · scale + shift, 0)` of the pixels, a row for each channel that `activation` has.
+pub fn pack_activated(
+    plane: Plane<'_>,
+    activation: &Activation,
+    (panels, distance): (&mut [f32], usize),
+    width: usize,
+) {
+    #[inline(always)]
+    fn pack(
+        plane: Plane<'_>,
+        activation: &Activation,
+        panels: &mut [f32],
+        distance: usize,
+        width: usize,
+    ) {
+        match width.div_ceil(LANES) {
+            1 => pack_vectors::<1>(plane, activation, panels, distance, width),
+            2 => pack_vectors::<2>(plane, activation, panels, distance, width),
+            3 => pack_vectors::<3>(plane, activation, panels, distance, width),
+            4 => pack_vectors::<4>(plane, activation, panels, distance, width),
+            _ => pack_vectors::<0>(plane, activation, panels, distance, width),
+        }
+    }
+    with_wide_vectors!(pack(
+        plane: Plane<'_>,
+        activation: &Activation,
+        panels: &mut [f32],
+        distance: usize,
+        width: usize
+    ));
+}
+
+/// With `VECTORS` in a row of a panel; 0 for as many as it takes.
+#[inline(always)]
+fn pack_vectors<const VECTORS: usize>(
+    plane: Plane<'_>,
+    activation: &Activation,
+    panels: &mut [f32],
+    distance: usize,
+    width: usize,
+) {
+    let vectors = if VECTORS == 0 { width.div_ceil(LANES) } else { VECTORS };
+    let (first, count) = plane.pixels;
+    for panel in 0..count.div_ceil(width) {
+        let from = &plane.values[first + panel * width..];
+        let to = &mut panels[panel * distance..];
+        let channels = activation.scale.iter().zip(&activation.shift);
+        for (channel, (&scale, &shift)) in channels.enumerate() {
+            let from = from[channel * plane.pitch..][..vectors * LANES].as_chunks::<LANES>().0;
+            let to = to[channel * width..][..vectors * LANES].as_chunks_mut::<LANES>().0;
+            for (to, from) in to.iter_mut().zip(from) {
+                for (to, from) in to.iter_mut().zip(from) {
+                    let value = from * scale + shift;
+                    // Not `max`, which would make a zero of what is not a number.
+                    *to = if value < 0.0 { 0.0 } else { value };
+                }
+            }
+        }
+    }
+}
+
+/// Where the rows of a plane lie in one that has a border of zeros.
+#[derive(Clone, Copy)]
+pub struct Border {
+    /// Values of a bordered plane.
+    pub size: usize,
+    /// From the beginning of a row to the next.
+    pub pitch: usize,
+    /// Where the first row begins, for planes that take turns.
+    pub first: [usize; 4],
+}
+
+/// Copies planes of `height × width` into bordered ones. The border is left as it is.
+pub fn copy_into_border(
+    values: &[f32],
+    (height, width): (usize, usize),
+    planes: usize,
+    bordered: &mut [f32],
+    border: &Border,
+) {
+    #[inline(always)]
+    fn copy(
+        values: &[f32],
+        size: (usize, usize),
+        planes: usize,
+        bordered: &mut [f32],
+        border: &Border,
+    ) {
+        let (height, width) = size;
+        for plane in 0..planes {
+            let from = &values[plane * height * width..][..height * width];
+            let to = &mut bordered[plane * border.size + border.first[plane % 4]..];
+            for (y, from) in from.chunks_exact(width).enumerate() {
+                let to = &mut to[y * border.pitch..][..width];
+                copy_short::<LANES>(from, to);
+            }
+        }
+    }
+    let size = (height, width);
+    with_wide_vectors!(copy(
+        values: &[f32],
+        size: (usize, usize),
+        planes: usize,
+        bordered: &mut [f32],
+        border: &Border
+    ));
+}
+
+/// Copies some tens of values; a call of `memcpy` would take longer than the copying.
+#[inline(always)]
+fn copy_short<const AT_ONCE: usize>(from: &[f32], to: &mut [f32]) {
+    let (vectors, rest) = from.as_chunks::<AT_ONCE>();
+    let (to_vectors, to_rest) = to.as_chunks_mut::<AT_ONCE>();
+    for (to, from) in to_vectors.iter_mut().zip(vectors) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(rest) {
+        *to = *from;
+    }
+}
