@@ -4,11 +4,8 @@ use tract_onnx::prelude::*;
 
 use super::kernel;
 use super::pattern::Weights;
-use super::pixels::{Border, SLACK, copy_into_border, with_wide_vectors};
+use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps};
 use super::product::{Panels, Product, Scratch};
-
-/// Values that are copied at once.
-const LANES: usize = 8;
 
 /// The weights of all nine places of the kernel, side by side.
 pub struct Direct {
@@ -22,14 +19,7 @@ pub struct Direct {
 pub struct Buffers {
     bordered: Vec<f32>,
     panels: Panels,
-    runs: Vec<Run>,
-}
-
-/// Pixels of a panel that lie side by side in the plane.
-struct Run {
-    to: usize,
-    from: usize,
-    vectors: usize,
+    steps: Vec<Step>,
 }
 
 impl Direct {
@@ -60,7 +50,7 @@ impl Direct {
         Ok(Buffers {
             bordered: vec![0.0; self.between * self.border().size + SLACK],
             panels: self.product.panels(self.product.length(), pixels)?,
-            runs: Vec::new(),
+            steps: Vec::new(),
         })
     }
 
@@ -96,9 +86,14 @@ impl Direct {
             let (packed, distance) = buffers.panels.begin(count, length)?;
             for (index, begin) in (first..first + count).step_by(panel).enumerate() {
                 let end = (begin + panel).min(first + count);
-                runs_of(begin, end, self.width, &mut buffers.runs);
+                steps(begin, end, self.width, border.pitch, &mut buffers.steps);
                 let packed = &mut packed[index * distance..];
-                pack_panel(bordered, self.between, &border, &buffers.runs, packed, panel);
+                let source = (bordered.as_slice(), self.between);
+                if lanes(self.width) == 8 {
+                    pack_panel::<8>(source, &border, &buffers.steps, packed, panel);
+                } else {
+                    pack_panel::<4>(source, &border, &buffers.steps, packed, panel);
+                }
             }
             self.product
                 .run(&buffers.panels, scratch, out, (row, first))?;
@@ -108,63 +103,34 @@ impl Direct {
     }
 }
 
-/// The pixels from `begin` to `end`, as they lie in rows of `width` with a border.
-fn runs_of(begin: usize, end: usize, width: usize, runs: &mut Vec<Run>) {
-    runs.clear();
-    let mut pixel = begin;
-    while pixel < end {
-        let (y, x) = (pixel / width, pixel % width);
-        let count = (width - x).min(end - pixel);
-        runs.push(Run {
-            to: pixel - begin,
-            from: y * (width + 2) + x,
-            vectors: count.div_ceil(LANES),
-        });
-        pixel += count;
-    }
-}
-
-/// Packs one panel: for each channel, nine rows, one for each place of the kernel. Each run is
-/// copied in whole vectors; what is too much is overwritten by the next run or row.
-fn pack_panel(
-    bordered: &[f32],
-    channels: usize,
+/// Packs one panel: for each channel, nine rows, one for each place of the kernel.
+fn pack_panel<const LANES: usize>(
+    source: (&[f32], usize),
     border: &Border,
-    runs: &[Run],
+    steps: &[Step],
     packed: &mut [f32],
     panel: usize,
 ) {
-    #[inline(always)]
-    fn pack(
-        bordered: &[f32],
-        channels: usize,
-        border: &Border,
-        runs: &[Run],
-        packed: &mut [f32],
-        panel: usize,
-    ) {
-        for channel in 0..channels {
-            let plane = &bordered[channel * border.size..];
-            for place in 0..9 {
-                let from = &plane[place / 3 * border.pitch + place % 3..];
-                let to = &mut packed[(channel * 9 + place) * panel..];
-                for run in runs {
-                    let from = &from[run.from..][..run.vectors * LANES];
-                    let to = &mut to[run.to..][..run.vectors * LANES];
-                    let vectors = from.as_chunks::<LANES>().0;
-                    for (to, from) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(vectors) {
-                        *to = *from;
-                    }
+    let (bordered, channels) = source;
+    let farthest = |of: fn(&Step) -> usize| steps.iter().map(of).max().unwrap_or(0);
+    let read = channels * border.size + 2 * border.pitch + 2 + farthest(|step| step.from) + LANES;
+    let written = (channels * 9 - 1) * panel + farthest(|step| step.to) + LANES;
+    assert!(read <= bordered.len() + border.size && written <= packed.len());
+    let mut row = 0;
+    for channel in 0..channels {
+        for place in 0..9 {
+            let first = channel * border.size + place / 3 * border.pitch + place % 3;
+            for step in steps {
+                // SAFETY: neither reaches farther than what was asserted to be there.
+                #[allow(unsafe_code)]
+                unsafe {
+                    let from = bordered.as_ptr().add(first + step.from);
+                    let to = packed.as_mut_ptr().add(row + step.to);
+                    to.cast::<[f32; LANES]>()
+                        .write_unaligned(from.cast::<[f32; LANES]>().read_unaligned());
                 }
             }
+            row += panel;
         }
     }
-    with_wide_vectors!(pack(
-        bordered: &[f32],
-        channels: usize,
-        border: &Border,
-        runs: &[Run],
-        packed: &mut [f32],
-        panel: usize
-    ));
 }

@@ -27,18 +27,18 @@ pub struct Plane<'a> {
 /// Calls a function that the compiler may also translate for wider vectors than every machine of
 /// its architecture has.
 macro_rules! with_wide_vectors {
-    ($call:ident($($name:ident: $type:ty),*)) => {{
+    ($call:ident$(::<$lanes:ident>)?($($name:ident: $type:ty),*)) => {{
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             #[target_feature(enable = "avx2")]
-            fn wide($($name: $type),*) {
-                $call($($name),*);
+            fn wide$(<const $lanes: usize>)?($($name: $type),*) {
+                $call$(::<$lanes>)?($($name),*);
             }
             // SAFETY: this machine has AVX2, as was just seen.
             #[allow(unsafe_code)]
-            return unsafe { wide($($name),*) };
+            return unsafe { wide$(::<$lanes>)?($($name),*) };
         }
-        $call($($name),*)
+        $call$(::<$lanes>)?($($name),*)
     }};
 }
 pub(super) use with_wide_vectors;
@@ -104,8 +104,40 @@ fn pack_vectors<const VECTORS: usize>(
     }
 }
 
+/// A vector's worth of pixels that lie side by side, in a plane with a border and in a panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where they are in the plane.
+    pub from: usize,
+    /// Where they go in each row of the panel.
+    pub to: usize,
+}
+
+/// How many pixels a [`Step`] has, for rows of `width`: no more than needed of the usual vectors.
+pub fn lanes(width: usize) -> usize {
+    if width > 4 { 8 } else { 4 }
+}
+
+/// The steps that pack the pixels from `begin` to `end` of rows of `width`, which lie `pitch`
+/// apart. What a step has too many is overwritten by the next.
+pub fn steps(begin: usize, end: usize, width: usize, pitch: usize, into: &mut Vec<Step>) {
+    into.clear();
+    let mut pixel = begin;
+    while pixel < end {
+        let (y, x) = (pixel / width, pixel % width);
+        let row_end = end.min(pixel + width - x);
+        for first in (pixel..row_end).step_by(lanes(width)) {
+            into.push(Step {
+                from: y * pitch + x + first - pixel,
+                to: first - begin,
+            });
+        }
+        pixel = row_end;
+    }
+}
+
 /// Where the rows of a plane lie in one that has a border of zeros.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Border {
     /// Values of a bordered plane.
     pub size: usize,

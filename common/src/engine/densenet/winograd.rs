@@ -11,11 +11,11 @@ use tract_onnx::prelude::*;
 
 use super::kernel;
 use super::pattern::Weights;
-use super::pixels::{Border, SLACK, copy_into_border, with_wide_vectors};
+use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps, with_wide_vectors};
 use super::product::{Panels, Product, Scratch};
 
-/// Values that are transformed at once.
-const LANES: usize = 4;
+/// Results that are transformed at once.
+const LANES: usize = 8;
 
 /// Products for each tile and pair of channels.
 const PLACES: usize = 16;
@@ -34,14 +34,7 @@ pub struct Buffers {
     bordered: Vec<f32>,
     panels: Vec<Panels>,
     made: Tensor,
-    runs: Vec<Run>,
-}
-
-/// Tiles of a panel that lie side by side.
-struct Run {
-    to: usize,
-    from: usize,
-    vectors: usize,
+    steps: Vec<Step>,
 }
 
 impl Winograd {
@@ -83,9 +76,10 @@ impl Winograd {
         let at_a_time = self.at_a_time(&panels[0]);
         Ok(Buffers {
             bordered: vec![0.0; self.between * 4 * self.border().size + SLACK],
-            made: Tensor::zero::<f32>(&[PLACES * self.bias.len(), at_a_time])?,
+            // A row more: whole vectors are read.
+            made: Tensor::zero::<f32>(&[PLACES * self.bias.len() + LANES, at_a_time])?,
             panels,
-            runs: Vec::new(),
+            steps: Vec::new(),
         })
     }
 
@@ -160,19 +154,17 @@ impl Winograd {
         }
         for (index, begin) in (first..first + tiles).step_by(width).enumerate() {
             let end = (begin + width).min(first + tiles);
-            runs_of(begin, end, self.tiles.1, &mut buffers.runs);
+            steps(begin, end, self.tiles.1, border.pitch, &mut buffers.steps);
             let mut places: Vec<&mut [f32]> = places
                 .iter_mut()
                 .map(|packed| &mut packed[index * distance..])
                 .collect();
-            transform_panel(
-                &buffers.bordered,
-                self.between,
-                border,
-                &buffers.runs,
-                &mut places,
-                width,
-            );
+            let source = (buffers.bordered.as_slice(), self.between);
+            if lanes(self.tiles.1) == 8 {
+                transform_panel::<8>(source, border, &buffers.steps, &mut places, width);
+            } else {
+                transform_panel::<4>(source, border, &buffers.steps, &mut places, width);
+            }
         }
         Ok(())
     }
@@ -196,27 +188,9 @@ fn transform_weights(kernel: &[f32]) -> [f32; PLACES] {
     made
 }
 
-/// The tiles from `begin` to `end`, as they lie in rows of `width` with a border.
-fn runs_of(begin: usize, end: usize, width: usize, runs: &mut Vec<Run>) {
-    runs.clear();
-    let mut tile = begin;
-    while tile < end {
-        let (y, x) = (tile / width, tile % width);
-        let count = (width - x).min(end - tile);
-        runs.push(Run {
-            to: tile - begin,
-            from: y * (width + 1) + x,
-            vectors: count.div_ceil(LANES),
-        });
-        tile += count;
-    }
-}
-
-type Vector = [f32; LANES];
-
-/// `Bᵀ d` of four values.
+/// `Bᵀ d` of four vectors.
 #[inline(always)]
-fn along_values(values: &mut [Vector; 4]) {
+fn along_values<const LANES: usize>(values: &mut [[f32; LANES]; 4]) {
     let [a, b, c, d] = values;
     for lane in 0..LANES {
         let (v, w, x, y) = (a[lane], b[lane], c[lane], d[lane]);
@@ -224,65 +198,74 @@ fn along_values(values: &mut [Vector; 4]) {
     }
 }
 
-/// Packs one panel of all 16 places.
-fn transform_panel(
-    bordered: &[f32],
-    channels: usize,
+/// Packs one panel of all 16 places: a row for each channel.
+fn transform_panel<const LANES: usize>(
+    source: (&[f32], usize),
     border: &Border,
-    runs: &[Run],
+    steps: &[Step],
     places: &mut [&mut [f32]],
     width: usize,
 ) {
     #[inline(always)]
-    fn transform(
-        bordered: &[f32],
-        channels: usize,
+    fn transform<const LANES: usize>(
+        source: (&[f32], usize),
         border: &Border,
-        runs: &[Run],
+        steps: &[Step],
         places: &mut [&mut [f32]],
         width: usize,
     ) {
+        let (bordered, channels) = source;
         // The odd pixel before, the tile's own two, the even pixel after.
         let rows = [(2, 0), (0, 0), (2, border.pitch), (0, border.pitch)];
         let columns = [(1, 0), (0, 0), (1, 1), (0, 1)];
+        let offset = |y: usize, x: usize| {
+            (rows[y].0 + columns[x].0) * border.size + rows[y].1 + columns[x].1
+        };
+        let offsets: [usize; PLACES] = std::array::from_fn(|place| offset(place / 4, place % 4));
+        let farthest = |of: fn(&Step) -> usize| steps.iter().map(of).max().unwrap_or(0);
+        let read = channels * 4 * border.size + border.pitch + 1 + farthest(|step| step.from);
+        let written = (channels - 1) * width + farthest(|step| step.to) + LANES;
+        assert!(read + LANES <= bordered.len() + border.size);
+        assert!(places.len() == PLACES && places.iter().all(|place| written <= place.len()));
+        let to: [*mut f32; PLACES] = std::array::from_fn(|place| places[place].as_mut_ptr());
         for channel in 0..channels {
-            let planes = &bordered[channel * 4 * border.size..];
-            for run in runs {
-                for vector in 0..run.vectors {
-                    let from = run.from + vector * LANES;
-                    let mut values = [[[0.0; LANES]; 4]; 4];
-                    for (values, (row, down)) in values.iter_mut().zip(rows) {
-                        for (value, (column, right)) in values.iter_mut().zip(columns) {
-                            let phase = (row + column) * border.size;
-                            load(value, &planes[phase + down + right + from..]);
-                        }
-                        along_values(values);
-                    }
-                    let to = channel * width + run.to + vector * LANES;
+            let first = channel * 4 * border.size;
+            for step in steps {
+                let mut values = [[[0.0; LANES]; 4]; 4];
+                for y in 0..4 {
                     for x in 0..4 {
-                        let mut column = [values[0][x], values[1][x], values[2][x], values[3][x]];
-                        along_values(&mut column);
-                        for (y, column) in column.iter().enumerate() {
-                            places[y * 4 + x][to..][..LANES].copy_from_slice(column);
+                        let from = first + offsets[y * 4 + x] + step.from;
+                        // SAFETY: no farther than what was asserted to be there.
+                        #[allow(unsafe_code)]
+                        unsafe {
+                            let from = bordered.as_ptr().add(from).cast::<[f32; LANES]>();
+                            values[y][x] = from.read_unaligned();
+                        }
+                    }
+                    along_values(&mut values[y]);
+                }
+                for x in 0..4 {
+                    let mut column = [values[0][x], values[1][x], values[2][x], values[3][x]];
+                    along_values(&mut column);
+                    for y in 0..4 {
+                        // SAFETY: no farther than what was asserted to be there.
+                        #[allow(unsafe_code)]
+                        unsafe {
+                            let to = to[y * 4 + x].add(channel * width + step.to);
+                            to.cast::<[f32; LANES]>().write_unaligned(column[y]);
                         }
                     }
                 }
             }
         }
     }
-    with_wide_vectors!(transform(
-        bordered: &[f32],
-        channels: usize,
+    with_wide_vectors!(transform::<LANES>(
+        source: (&[f32], usize),
         border: &Border,
-        runs: &[Run],
+        steps: &[Step],
         places: &mut [&mut [f32]],
         width: usize
     ));
-}
-
-#[inline(always)]
-fn load(vector: &mut Vector, values: &[f32]) {
-    vector.copy_from_slice(&values[..LANES]);
 }
 
 /// `Aᵀ m A` of the 16 products of each tile, and the bias: into the four phases of each row of
@@ -305,27 +288,44 @@ fn transform_results(
         let (out, count, first) = out;
         let channels = bias.len();
         for (channel, &bias) in bias.iter().enumerate() {
-            let from: [&[f32]; PLACES] = std::array::from_fn(|place| {
-                &made[(place * channels + channel) * pitch..][..tiles]
-            });
             let row = &mut out[channel * count * 4..][..count * 4];
             let (above, below) = row.split_at_mut(count * 2);
             let (a, b) = above.split_at_mut(count);
             let (c, d) = below.split_at_mut(count);
-            let into = [a, b, c, d].map(|phase| &mut phase[first..][..tiles]);
-            let [a, b, c, d] = into;
-            for tile in 0..tiles {
-                let mut upper = [0.0; 4];
-                let mut lower = [0.0; 4];
+            let a = &mut a[first..][..tiles];
+            let b = &mut b[first..][..tiles];
+            let c = &mut c[first..][..tiles];
+            let d = &mut d[first..][..tiles];
+            for begin in (0..tiles).step_by(LANES) {
+                let count = LANES.min(tiles - begin);
+                let mut upper = [[0.0; LANES]; 4];
+                let mut lower = [[0.0; LANES]; 4];
                 for x in 0..4 {
-                    let [b, c] = [from[4 + x][tile], from[8 + x][tile]];
-                    upper[x] = from[x][tile] + b + c;
-                    lower[x] = b - c - from[12 + x][tile];
+                    let at = |y: usize| {
+                        let first = ((y * 4 + x) * channels + channel) * pitch + begin;
+                        &made[first..][..LANES]
+                    };
+                    let [v, w, y, z] = [at(0), at(1), at(2), at(3)];
+                    for lane in 0..LANES {
+                        upper[x][lane] = v[lane] + w[lane] + y[lane];
+                        lower[x][lane] = w[lane] - y[lane] - z[lane];
+                    }
                 }
-                a[tile] = upper[0] + upper[1] + upper[2] + bias;
-                b[tile] = upper[1] - upper[2] - upper[3] + bias;
-                c[tile] = lower[0] + lower[1] + lower[2] + bias;
-                d[tile] = lower[1] - lower[2] - lower[3] + bias;
+                for (sums, left, right) in [(upper, &mut *a, &mut *b), (lower, &mut *c, &mut *d)] {
+                    let mut even = [0.0; LANES];
+                    let mut odd = [0.0; LANES];
+                    for lane in 0..LANES {
+                        even[lane] = sums[0][lane] + sums[1][lane] + sums[2][lane] + bias;
+                        odd[lane] = sums[1][lane] - sums[2][lane] - sums[3][lane] + bias;
+                    }
+                    if count == LANES {
+                        left[begin..][..LANES].copy_from_slice(&even);
+                        right[begin..][..LANES].copy_from_slice(&odd);
+                    } else {
+                        left[begin..].copy_from_slice(&even[..count]);
+                        right[begin..].copy_from_slice(&odd[..count]);
+                    }
+                }
             }
         }
     }
