@@ -7,6 +7,7 @@ mod densenet;
 
 use sha2::{Digest, Sha256};
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
@@ -43,6 +44,9 @@ pub enum EngineError {
         /// What the card promises.
         card: String,
     },
+    /// A weight is NaN or infinite.
+    #[error("the weights {0:?} hold a value that is no finite number; train or export it again")]
+    Weights(String),
     /// tract can't run the graph.
     #[error("tract cannot run this model: {0}")]
     Unsupported(String),
@@ -69,6 +73,7 @@ pub struct Model {
     parasitized: usize,
     sha256: String,
     plan: Arc<TypedRunnableModel>,
+    fused_blocks: usize,
 }
 
 /// What runs the dense blocks of a DenseNet.
@@ -137,6 +142,7 @@ impl Model {
             .with_ignore_output_shapes(true)
             .model_for_proto_model(&proto)
             .map_err(unsupported)?;
+        check_weights(&proto)?;
         drop(proto);
         check_names(&graph)?;
         let size = card.input.size as usize;
@@ -154,9 +160,10 @@ impl Model {
             .into_typed()
             .and_then(|typed| typed.into_decluttered())
             .map_err(unsupported)?;
-        if blocks == Blocks::Fused {
-            densenet::replace_blocks(&mut typed).map_err(unsupported)?;
-        }
+        let fused_blocks = match blocks {
+            Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
+            Blocks::Plain => 0,
+        };
         let typed = typed.into_optimized().map_err(unsupported)?;
         let output = typed.output_fact(0).map_err(unsupported)?;
         let shape = output.shape.as_concrete();
@@ -175,12 +182,18 @@ impl Model {
             parasitized,
             sha256,
             plan,
+            fused_blocks,
         })
     }
 
     /// The model's card.
     pub fn card(&self) -> &ModelCard {
         &self.card
+    }
+
+    /// How many dense blocks run in this project's operator; 0 for a network of another kind.
+    pub fn fused_blocks(&self) -> usize {
+        self.fused_blocks
     }
 
     /// SHA-256 of the .onnx file in hex.
@@ -241,6 +254,33 @@ fn takes_crops(input: &InferenceFact, size: u32) -> bool {
         && dims.len() == 4
         && matches!(dims[0], None | Some(1))
         && dims[1..] == [Some(3), Some(size), Some(size)]
+}
+
+/// Looks for NaN and infinity in all floating-point weights: what they meet may hide them.
+fn check_weights(proto: &pb::ModelProto) -> Result<(), EngineError> {
+    let graphs = proto.graph.iter();
+    for tensor in graphs.flat_map(|graph| &graph.initializer) {
+        let finite = match tensor.data_type() {
+            DataType::Float => {
+                let raw = tensor.raw_data.as_chunks::<4>().0.iter();
+                let raw = raw.map(|&bytes| f32::from_le_bytes(bytes));
+                raw.chain(tensor.float_data.iter().copied())
+                    .all(f32::is_finite)
+            }
+            // All ones in the exponent.
+            DataType::Float16 => {
+                let raw = tensor.raw_data.as_chunks::<2>().0.iter();
+                let raw = raw.map(|&bytes| u16::from_le_bytes(bytes));
+                raw.chain(tensor.int32_data.iter().map(|&half| half as u16))
+                    .all(|half| half & 0x7C00 != 0x7C00)
+            }
+            _ => true,
+        };
+        if !finite {
+            return Err(EngineError::Weights(tensor.name.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
