@@ -11,7 +11,7 @@ use std::fmt;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::direct::{self, Direct};
+use super::direct::{self, Direct, Geometry};
 use super::kernel;
 use super::pattern::{Activation, Found, Weights};
 use super::pixels::{Plane, SLACK, pack_activated};
@@ -71,13 +71,16 @@ impl DenseBlock {
             .map(|layer| {
                 let between = layer.bottleneck.bias.len();
                 let choice = kernel::choose(pixels, middle, between)?;
+                let geometry = Geometry {
+                    input: [between, height, width],
+                    side: 3,
+                    stride: 1,
+                    border: 1,
+                };
+                let weights = &layer.growth;
                 let growth = match tiles {
-                    Some(tiles) => {
-                        Growth::Winograd(Winograd::new(&layer.growth, between, tiles)?)
-                    }
-                    None => {
-                        Growth::Direct(Direct::new(&layer.growth, between, (height, width))?)
-                    }
+                    Some(tiles) => Growth::Winograd(Winograd::new(weights, between, tiles)?),
+                    None => Growth::Direct(Direct::new(weights, geometry, false)?),
                 };
                 let Weights { matrix, bias } = &layer.bottleneck;
                 Ok(Layer {

@@ -10,6 +10,7 @@ mod kernel;
 mod pattern;
 mod pixels;
 mod product;
+mod stem;
 mod winograd;
 
 use tract_onnx::prelude::*;
@@ -30,6 +31,16 @@ pub fn replace_blocks(graph: &mut TypedModel) -> TractResult<usize> {
         let made = patch.wire_node(name, block::DenseBlock::new(&found)?, &[input])?;
         patch.shunt_outside(graph, found.output, made[0])?;
         patch.apply(graph)?;
+    }
+    if count > 0 {
+        for found in pattern::stems(graph) {
+            let name = format!("{}.stem", graph.node(found.output.node).name);
+            let mut patch = TypedModelPatch::default();
+            let input = patch.tap_model(graph, found.input)?;
+            let made = patch.wire_node(name, stem::Stem::new(&found)?, &[input])?;
+            patch.shunt_outside(graph, found.output, made[0])?;
+            patch.apply(graph)?;
+        }
     }
     Ok(count)
 }

@@ -7,10 +7,12 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::TypedConcat;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::DataFormat;
+
+use super::direct::Geometry;
 
 /// `max(x · scale + shift, 0)`, one pair for each channel: a batch norm and its ReLU.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +65,69 @@ pub struct Found {
     pub layers: Vec<Layer>,
     /// Where one follows.
     pub transition: Option<Transition>,
+}
+
+/// The beginning of a DenseNet: a convolution of stride 2, ReLU, and the maximum of 3 × 3 pixels at
+/// stride 2.
+#[derive(Clone, Debug)]
+pub struct FoundStem {
+    /// Where it reads, `[1, channels, height, width]`.
+    pub input: OutletId,
+    /// Whose value it computes.
+    pub output: OutletId,
+    /// What the convolution reads and how.
+    pub geometry: Geometry,
+    /// With all that is done before the ReLU folded in.
+    pub weights: Weights,
+}
+
+/// All stems of a graph.
+pub fn stems(graph: &TypedModel) -> Vec<FoundStem> {
+    let nodes = graph.nodes().iter();
+    nodes
+        .filter_map(|node| stem_at(graph, InletId::new(node.id, 0)))
+        .collect()
+}
+
+fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
+    let node = graph.node(reader.node);
+    let spec = &node.op_as::<Conv>()?.pool_spec;
+    let PaddingSpec::Explicit(before, after) = &spec.padding else {
+        return None;
+    };
+    let (side, border) = (spec.kernel_shape[0], before[0]);
+    let input = *node.inputs.first()?;
+    let &[1, channels, height, width] = shape(graph, input)? else {
+        return None;
+    };
+    let square = spec.strides()[..] == [2, 2]
+        && [before, after].iter().all(|pads| pads.iter().all(|&pad| pad == border))
+        && height.min(width) + 2 * border >= side;
+    let (mut weights, made) = square.then(|| kernel_of(graph, reader, channels, side))??;
+    let between = weights.bias.len();
+    let (folded, active) = activation(graph, only_reader(graph, made)?, between)?;
+    fold_into(&mut weights, &folded, channels * side * side);
+    let pool = graph.node(only_reader(graph, active)?.node);
+    let maximum = pool.op_as::<MaxPool>()?;
+    let spec = &maximum.pool_spec;
+    let fits = maximum.with_index_outputs.is_none()
+        && spec.kernel_shape[..] == [3, 3]
+        && spec.strides()[..] == [2, 2]
+        && plain_pool(spec)
+        && matches!(&spec.padding, PaddingSpec::Explicit(before, after)
+            if before[..] == [1, 1] && after[..] == [1, 1]);
+    let geometry = Geometry {
+        input: [channels, height, width],
+        side,
+        stride: 2,
+        border,
+    };
+    fits.then_some(FoundStem {
+        input,
+        output: OutletId::new(pool.id, 0),
+        geometry,
+        weights,
+    })
 }
 
 /// All dense blocks of a graph, in the order in which they are computed.
@@ -309,16 +374,29 @@ fn convolution(
         PaddingSpec::SameUpper | PaddingSpec::SameLower => true,
         other => border == 0 && has_no_padding(other),
     };
+    let fits = spec.strides()[..] == [1, 1] && keeps_size;
+    fits.then(|| kernel_of(graph, reader, channels, side))?
+}
+
+/// The weights of a square convolution of any stride and border, and its outlet.
+fn kernel_of(
+    graph: &TypedModel,
+    reader: InletId,
+    channels: usize,
+    side: usize,
+) -> Option<(Weights, OutletId)> {
+    let node = graph.node(reader.node);
+    let op = node.op_as::<Conv>()?;
+    let spec = &op.pool_spec;
     let fits = op.group == 1
         && op.q_params.is_none()
         && op.kernel_fmt == KernelFormat::OIHW
         && spec.kernel_shape[..] == [side, side]
-        && spec.strides()[..] == [1, 1]
+        && spec.input_channels == channels
         && plain_pool(spec)
-        && keeps_size
         && reader.slot == 0
         && node.inputs.len() == 3;
-    if !fits || spec.input_channels != channels {
+    if !fits {
         return None;
     }
     let made = spec.output_channels;
