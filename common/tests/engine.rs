@@ -80,15 +80,24 @@ fn other_graphs_are_left_alone() {
     assert_eq!(edited(&|_| ()), 3);
     // Another function after a norm of the first block.
     let other = |graph: &mut tract_onnx::pb::GraphProto| {
-        let relu = graph.node.iter_mut().find(of("Relu", "block0.layer0.norm2.relu"));
+        let relu = graph
+            .node
+            .iter_mut()
+            .find(of("Relu", "block0.layer0.norm2.relu"));
         relu.unwrap().op_type = "Sigmoid".into();
     };
     assert_eq!(edited(&other), 2);
     // A layer of another block is read once more.
     let again = |graph: &mut tract_onnx::pb::GraphProto| {
-        let gap = graph.node.iter_mut().find(of("GlobalAveragePool", "pooled"));
+        let gap = graph
+            .node
+            .iter_mut()
+            .find(of("GlobalAveragePool", "pooled"));
         gap.unwrap().input = vec!["block2.layer0.conv1".into()];
-        let weight = graph.initializer.iter_mut().find(|w| w.name == "classifier.weight");
+        let weight = graph
+            .initializer
+            .iter_mut()
+            .find(|w| w.name == "classifier.weight");
         let weight = weight.unwrap();
         weight.dims = vec![2, 16];
         weight.raw_data.resize(2 * 16 * 4, 0);
@@ -100,15 +109,24 @@ fn other_graphs_are_left_alone() {
 #[test]
 fn weights_that_are_no_numbers_are_refused() {
     let net = Net::small(32, Style::Nested);
-    for name in ["block1.layer0.conv1.weight", "norm5.bias", "classifier.weight"] {
+    for name in [
+        "block1.layer0.conv1.weight",
+        "norm5.bias",
+        "classifier.weight",
+    ] {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut proto = net.proto(5);
             let graph = proto.graph.as_mut().unwrap();
             let weight = graph.initializer.iter_mut().find(|w| w.name == name);
             weight.unwrap().raw_data[4..8].copy_from_slice(&bad.to_le_bytes());
             for blocks in [Blocks::Fused, Blocks::Plain] {
-                let refused = Model::load_with(&proto.encode_to_vec(), blocks).err().unwrap();
-                assert!(matches!(&refused, EngineError::Weights(at) if at == name), "{refused}");
+                let refused = Model::load_with(&proto.encode_to_vec(), blocks)
+                    .err()
+                    .unwrap();
+                assert!(
+                    matches!(&refused, EngineError::Weights(at) if at == name),
+                    "{refused}"
+                );
             }
         }
     }
@@ -127,5 +145,8 @@ fn an_answer_that_is_no_number_is_refused() {
     }
     let model = Model::load(&proto.encode_to_vec()).unwrap();
     let answer = model.worker().unwrap().logits(&self_test_input(1, 32));
-    assert!(matches!(answer, Err(EngineError::NotFinite(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(EngineError::NotFinite(_))),
+        "{answer:?}"
+    );
 }

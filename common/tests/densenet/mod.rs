@@ -5,7 +5,9 @@
 use prost::Message;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use smearscope_common::model_card::{CropSpec, InputSpec, METADATA_KEY, ModelCard, SCHEMA, SelfTest};
+use smearscope_common::model_card::{
+    CropSpec, InputSpec, METADATA_KEY, ModelCard, SCHEMA, SelfTest,
+};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{self, attribute_proto::AttributeType};
@@ -145,7 +147,14 @@ struct Graph {
 impl Graph {
     fn densenet(&mut self, net: &Net) -> String {
         let mut channels = net.stem;
-        let x = self.conv("conv0", "image".into(), [3, channels], net.stem_kernel, 2, false);
+        let x = self.conv(
+            "conv0",
+            "image".into(),
+            [3, channels],
+            net.stem_kernel,
+            2,
+            false,
+        );
         let x = self.norm_relu("norm0", x, channels);
         let pool = vec![
             ints("kernel_shape", &[3, 3]),
@@ -171,14 +180,26 @@ impl Graph {
                 let new = self.conv(&name, inner, [between, net.growth], 3, 1, false);
                 parts.push(new.clone());
                 let joined = if flat { parts.clone() } else { vec![x, new] };
-                x = self.node("Concat", &format!("{path}.cat"), joined, vec![int("axis", 1)]);
+                x = self.node(
+                    "Concat",
+                    &format!("{path}.cat"),
+                    joined,
+                    vec![int("axis", 1)],
+                );
                 channels += net.growth;
             }
             if b + 1 < net.blocks.len() {
                 let path = format!("transition{b}");
                 let inner = self.norm_relu(&format!("{path}.norm"), x, channels);
                 let half = channels / 2;
-                let inner = self.conv(&format!("{path}.conv"), inner, [channels, half], 1, 1, false);
+                let inner = self.conv(
+                    &format!("{path}.conv"),
+                    inner,
+                    [channels, half],
+                    1,
+                    1,
+                    false,
+                );
                 let pool = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
                 x = self.node("AveragePool", &format!("{path}.pool"), vec![inner], pool);
                 channels = half;
@@ -189,7 +210,12 @@ impl Graph {
         let x = self.node("Flatten", "flattened", vec![x], vec![int("axis", 1)]);
         let weight = self.uniform("classifier.weight", &[2, channels], 1.0);
         let bias = self.uniform("classifier.bias", &[2], 1.0);
-        self.node("Gemm", "classifier", vec![x, weight, bias], vec![int("transB", 1)])
+        self.node(
+            "Gemm",
+            "classifier",
+            vec![x, weight, bias],
+            vec![int("transB", 1)],
+        )
     }
 
     fn conv(
@@ -203,7 +229,11 @@ impl Graph {
     ) -> String {
         let reach = (6.0 / (from * kernel * kernel) as f32).sqrt();
         let mut inputs = vec![x];
-        inputs.push(self.uniform(&format!("{path}.weight"), &[to, from, kernel, kernel], reach));
+        inputs.push(self.uniform(
+            &format!("{path}.weight"),
+            &[to, from, kernel, kernel],
+            reach,
+        ));
         if bias {
             inputs.push(self.uniform(&format!("{path}.bias"), &[to], 0.2));
         }

@@ -177,7 +177,11 @@ impl Buffers {
         let first = &block.layers[0];
         let between = first.bottleneck.channels();
         let more = SLACK.div_ceil(pixels);
-        let longest = block.layers.iter().map(|layer| layer.bottleneck.length()).max();
+        let longest = block
+            .layers
+            .iter()
+            .map(|layer| layer.bottleneck.length())
+            .max();
         let transition = block.transition.as_ref().map(|transition| {
             let product = &transition.product;
             let pooled = vec![0.0; product.length() * pixels / 4 + SLACK];
@@ -188,7 +192,9 @@ impl Buffers {
             scratch: first.bottleneck.scratch(),
             block: Tensor::zero::<f32>(&[all + more, pixels])?,
             between: Tensor::zero::<f32>(&[between + more, pixels])?,
-            bottleneck: first.bottleneck.panels(longest.unwrap_or_default(), pixels)?,
+            bottleneck: first
+                .bottleneck
+                .panels(longest.unwrap_or_default(), pixels)?,
             growth: match &first.growth {
                 Growth::Direct(direct) => GrowthBuffers::Direct(direct.buffers()?),
                 Growth::Winograd(winograd) => GrowthBuffers::Winograd(winograd.buffers()?),
@@ -202,7 +208,10 @@ impl Buffers {
 
     fn run(&mut self, block: &Block, input: &[f32], output: &mut Tensor) -> TractResult<()> {
         let pixels = block.pixels();
-        ensure!(input.len() == block.channels * pixels, "a block's input has another shape");
+        ensure!(
+            input.len() == block.channels * pixels,
+            "a block's input has another shape"
+        );
         let mut values = self.block.try_as_plain_ram_mut()?;
         let planes = values.as_slice_mut::<f32>()?.chunks_exact_mut(pixels);
         for (to, from) in planes.zip(input.chunks_exact(pixels)) {
@@ -423,7 +432,8 @@ impl OpState for State {
         // Every value of it is written.
         let mut output = Tensor::zero::<f32>(&[channels, height * width])?;
         let input = inputs[0].try_as_plain_ram()?;
-        self.buffers.run(block, input.as_slice::<f32>()?, &mut output)?;
+        self.buffers
+            .run(block, input.as_slice::<f32>()?, &mut output)?;
         let output = output.into_shape(&[1, channels, height, width])?;
         Ok(tvec!(output.into_tvalue()))
     }

@@ -87,7 +87,12 @@ pub fn choose(pixels: usize, length: usize, channels: usize) -> TractResult<Choi
 fn fastest(shape: [usize; 3]) -> TractResult<Choice> {
     let [pixels, length, channels] = shape;
     let kernels = MmmDispatch::native();
-    let query = Query::plain(f32::datum_type(), Some(pixels), Some(length), Some(channels));
+    let query = Query::plain(
+        f32::datum_type(),
+        Some(pixels),
+        Some(length),
+        Some(channels),
+    );
     let (kernel, ..) = kernels.pick(&query).context("no kernel for f32")?;
     let tracts = Choice {
         kernel,

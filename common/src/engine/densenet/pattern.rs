@@ -7,7 +7,9 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::TypedConcat;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::cnn::{
+    Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
+};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::DataFormat;
@@ -101,7 +103,9 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
         return None;
     };
     let square = spec.strides()[..] == [2, 2]
-        && [before, after].iter().all(|pads| pads.iter().all(|&pad| pad == border))
+        && [before, after]
+            .iter()
+            .all(|pads| pads.iter().all(|&pad| pad == border))
         && height.min(width) + 2 * border >= side;
     let (mut weights, made) = square.then(|| kernel_of(graph, reader, channels, side))??;
     let between = weights.bias.len();
@@ -310,9 +314,15 @@ fn activation(
                 *shift *= by;
             }
         } else if op.0.is::<math::Add>() {
-            shift.iter_mut().zip(&by).for_each(|(shift, by)| *shift += by);
+            shift
+                .iter_mut()
+                .zip(&by)
+                .for_each(|(shift, by)| *shift += by);
         } else if op.0.is::<math::Sub>() && reader.slot == 0 {
-            shift.iter_mut().zip(&by).for_each(|(shift, by)| *shift -= by);
+            shift
+                .iter_mut()
+                .zip(&by)
+                .for_each(|(shift, by)| *shift -= by);
         } else if op.0.is::<math::Max>() && by.iter().all(|&by| by == 0.0) {
             return Some((Activation { scale, shift }, after));
         } else {
@@ -323,11 +333,7 @@ fn activation(
 }
 
 /// A 1 × 1 convolution, be it a matrix product in tract's eyes or a convolution.
-fn pointwise(
-    graph: &TypedModel,
-    reader: InletId,
-    channels: usize,
-) -> Option<(Weights, OutletId)> {
+fn pointwise(graph: &TypedModel, reader: InletId, channels: usize) -> Option<(Weights, OutletId)> {
     let node = graph.node(reader.node);
     let Some(op) = node.op_as::<EinSum>() else {
         return convolution(graph, reader, channels, 1);
@@ -417,7 +423,8 @@ fn plain_pool(spec: &PoolSpec) -> bool {
 fn has_no_padding(padding: &PaddingSpec) -> bool {
     match padding {
         PaddingSpec::Valid => true,
-        PaddingSpec::Explicit(before, after) | PaddingSpec::ExplicitOnnxPool(before, after, false) => {
+        PaddingSpec::Explicit(before, after)
+        | PaddingSpec::ExplicitOnnxPool(before, after, false) => {
             before.iter().chain(after).all(|&pad| pad == 0)
         }
         _ => false,

@@ -84,15 +84,23 @@ fn pack_vectors<const VECTORS: usize>(
     distance: usize,
     width: usize,
 ) {
-    let vectors = if VECTORS == 0 { width.div_ceil(LANES) } else { VECTORS };
+    let vectors = if VECTORS == 0 {
+        width.div_ceil(LANES)
+    } else {
+        VECTORS
+    };
     let (first, count) = plane.pixels;
     for panel in 0..count.div_ceil(width) {
         let from = &plane.values[first + panel * width..];
         let to = &mut panels[panel * distance..];
         let channels = activation.scale.iter().zip(&activation.shift);
         for (channel, (&scale, &shift)) in channels.enumerate() {
-            let from = from[channel * plane.pitch..][..vectors * LANES].as_chunks::<LANES>().0;
-            let to = to[channel * width..][..vectors * LANES].as_chunks_mut::<LANES>().0;
+            let from = from[channel * plane.pitch..][..vectors * LANES]
+                .as_chunks::<LANES>()
+                .0;
+            let to = to[channel * width..][..vectors * LANES]
+                .as_chunks_mut::<LANES>()
+                .0;
             for (to, from) in to.iter_mut().zip(from) {
                 for (to, from) in to.iter_mut().zip(from) {
                     let value = from * scale + shift;

@@ -3,8 +3,7 @@
 
 use tract_onnx::prelude::tract_linalg::BinOp;
 use tract_onnx::prelude::tract_linalg::mmm::{
-    AsInputValue, EagerPackedInput, FusedSpec, MMMInputValue, PackedExoticFact,
-    ScratchSpace,
+    AsInputValue, EagerPackedInput, FusedSpec, MMMInputValue, PackedExoticFact, ScratchSpace,
 };
 use tract_onnx::prelude::tract_linalg::pack::PackedFormat;
 use tract_onnx::prelude::*;
@@ -161,7 +160,10 @@ impl Product {
         let &[rows, columns] = out.shape() else {
             bail!("a plane has rows and columns");
         };
-        ensure!(panels.packed.fact.k == self.length, "pixels packed for other weights");
+        ensure!(
+            panels.packed.fact.k == self.length,
+            "pixels packed for other weights"
+        );
         ensure!(first.0 + self.channels <= rows && first.1 + pixels <= columns);
         ensure!(out.datum_type() == f32::datum_type());
         let packed = AsInputValue::Borrowed(&panels.packed);
@@ -186,9 +188,14 @@ impl Product {
         // the kernel's own formats with equal lengths, and the bias has a value for each channel.
         #[allow(unsafe_code)]
         unsafe {
-            let store = self.choice.kernel.c_view(Some(store.0), Some(store.1)).wrap(&target);
+            let store = self
+                .choice
+                .kernel
+                .c_view(Some(store.0), Some(store.1))
+                .wrap(&target);
             steps.push(FusedSpec::Store(store));
-            self.choice.kernel
+            self.choice
+                .kernel
                 .run_with_scratch_space(m, n, &mut *scratch.0, &steps)
         }
     }

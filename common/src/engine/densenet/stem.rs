@@ -57,7 +57,10 @@ fn maxima(planes: &[f32], (height, width): (usize, usize), row: &mut [f32], out:
                 // A zero before the row and at least one after it.
                 let inner = &mut row[1..=width];
                 inner.copy_from_slice(&plane[2 * y * width..][..width]);
-                for other in [(2 * y).checked_sub(1), Some(2 * y + 1)].into_iter().flatten() {
+                for other in [(2 * y).checked_sub(1), Some(2 * y + 1)]
+                    .into_iter()
+                    .flatten()
+                {
                     let other = plane.get(other * width..(other + 1) * width);
                     for (value, &other) in inner.iter_mut().zip(other.unwrap_or_default()) {
                         *value = greater(*value, other);

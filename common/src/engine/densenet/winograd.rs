@@ -130,7 +130,13 @@ impl Winograd {
             let made = buffers.made.try_as_plain_ram()?;
             let mut out = out.try_as_plain_ram_mut()?;
             let out = &mut out.as_slice_mut::<f32>()?[row * count * 4..];
-            transform_results(made.as_slice()?, at_a_time, tiles, &self.bias, (out, count, first));
+            transform_results(
+                made.as_slice()?,
+                at_a_time,
+                tiles,
+                &self.bias,
+                (out, count, first),
+            );
             first += tiles;
         }
         Ok(())
