@@ -5,6 +5,8 @@
 
 mod densenet;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use sha2::{Digest, Sha256};
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -121,6 +123,52 @@ fn card_of(proto: &pb::ModelProto) -> Result<ModelCard, EngineError> {
     Ok(ModelCard::from_json(&json.value)?)
 }
 
+/// Checks the graph against its card and optimises it; also the number of fused blocks.
+fn prepare(
+    proto: pb::ModelProto,
+    card: &ModelCard,
+    blocks: Blocks,
+) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
+    let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
+    let mut graph = tract_onnx::onnx()
+        .with_ignore_output_shapes(true)
+        .model_for_proto_model(&proto)
+        .map_err(unsupported)?;
+    drop(proto);
+    check_names(&graph)?;
+    let size = card.input.size as usize;
+    let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
+    let stated = graph.input_fact(0).map_err(unsupported)?;
+    if !takes_crops(stated, card.input.size) {
+        return Err(EngineError::Shape {
+            what: "input",
+            is: format!("{stated:?}"),
+            card: format!("f32 [N, 3, {size}, {size}]"),
+        });
+    }
+    graph.set_input_fact(0, wanted).map_err(unsupported)?;
+    let mut typed = graph
+        .into_typed()
+        .and_then(|typed| typed.into_decluttered())
+        .map_err(unsupported)?;
+    let fused_blocks = match blocks {
+        Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
+        Blocks::Plain => 0,
+    };
+    let typed = typed.into_optimized().map_err(unsupported)?;
+    let output = typed.output_fact(0).map_err(unsupported)?;
+    let shape = output.shape.as_concrete();
+    if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {
+        return Err(EngineError::Shape {
+            what: "output",
+            is: format!("{output:?}"),
+            card: format!("f32 [N, {}]", card.classes.len()),
+        });
+    }
+    let plan = typed.into_runnable().map_err(unsupported)?;
+    Ok((plan, fused_blocks))
+}
+
 impl Model {
     /// Reads an .onnx file, checks its card and shapes, and optimises it for batch size one.
     ///
@@ -137,44 +185,11 @@ impl Model {
     pub fn load_with(onnx: &[u8], blocks: Blocks) -> Result<Self, EngineError> {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
-        let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
-        let mut graph = tract_onnx::onnx()
-            .with_ignore_output_shapes(true)
-            .model_for_proto_model(&proto)
-            .map_err(unsupported)?;
         check_weights(&proto)?;
-        drop(proto);
-        check_names(&graph)?;
-        let size = card.input.size as usize;
-        let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
-        let stated = graph.input_fact(0).map_err(unsupported)?;
-        if !takes_crops(stated, card.input.size) {
-            return Err(EngineError::Shape {
-                what: "input",
-                is: format!("{stated:?}"),
-                card: format!("f32 [N, 3, {size}, {size}]"),
-            });
-        }
-        graph.set_input_fact(0, wanted).map_err(unsupported)?;
-        let mut typed = graph
-            .into_typed()
-            .and_then(|typed| typed.into_decluttered())
-            .map_err(unsupported)?;
-        let fused_blocks = match blocks {
-            Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
-            Blocks::Plain => 0,
-        };
-        let typed = typed.into_optimized().map_err(unsupported)?;
-        let output = typed.output_fact(0).map_err(unsupported)?;
-        let shape = output.shape.as_concrete();
-        if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {
-            return Err(EngineError::Shape {
-                what: "output",
-                is: format!("{output:?}"),
-                card: format!("f32 [N, {}]", card.classes.len()),
-            });
-        }
-        let plan = typed.into_runnable().map_err(unsupported)?;
+        // tract panics at some files that are no sound graphs; such a file must not end a daemon.
+        let prepared = catch_unwind(AssertUnwindSafe(|| prepare(proto, &card, blocks)));
+        let (plan, fused_blocks) = prepared
+            .unwrap_or_else(|_| Err(EngineError::Unsupported("its graph is broken".into())))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
         Ok(Self {

@@ -126,9 +126,12 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
         stride: 2,
         border,
     };
-    fits.then_some(FoundStem {
+    let output = OutletId::new(pool.id, 0);
+    let (rows, columns) = geometry.made();
+    let made = [1, between, rows.div_ceil(2), columns.div_ceil(2)];
+    (fits && shape(graph, output)? == made).then_some(FoundStem {
         input,
-        output: OutletId::new(pool.id, 0),
+        output,
         geometry,
         weights,
     })
@@ -176,7 +179,7 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
             output = current[0];
             continue;
         }
-        if let Some((found, end)) = transition_after(graph, *reader, so_far) {
+        if let Some((found, end)) = transition_after(graph, *reader, so_far, [height, width]) {
             transition = Some(found);
             output = end;
         }
@@ -273,6 +276,7 @@ fn transition_after(
     graph: &TypedModel,
     reader: InletId,
     channels: usize,
+    [height, width]: [usize; 2],
 ) -> Option<(Transition, OutletId)> {
     let (activation, active) = activation(graph, reader, channels)?;
     let (weights, narrowed) = pointwise(graph, only_reader(graph, active)?, channels)?;
@@ -283,11 +287,13 @@ fn transition_after(
         && pool.pool_spec.strides()[..] == [2, 2]
         && plain_pool(&pool.pool_spec)
         && has_no_padding(&pool.pool_spec.padding);
+    let output = OutletId::new(node.id, 0);
+    let fits = halves && shape(graph, output)?[2..] == [height / 2, width / 2];
     let transition = Transition {
         activation,
         weights,
     };
-    halves.then_some((transition, OutletId::new(node.id, 0)))
+    fits.then_some((transition, output))
 }
 
 /// Multiplications and additions by channel, then a ReLU; the outlet after it.
