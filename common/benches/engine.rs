@@ -32,6 +32,7 @@ fn block(first: usize, layers: usize, plane: usize) -> Net {
         blocks: vec![layers],
         size: plane * 4,
         style: Style::Nested,
+        uneven: false,
     }
 }
 

@@ -65,6 +65,16 @@ fn channels_that_fill_no_vector_are_computed_alike() {
     }
 }
 
+/// Layers of other widths don't fit the buffers of those before them: they are left to tract.
+#[test]
+fn layers_of_several_widths_are_computed_alike() {
+    let net = Net {
+        uneven: true,
+        ..Net::small(64, Style::Nested)
+    };
+    assert_eq!(compared(&net.onnx(3), 64), 3);
+}
+
 /// What only resembles a dense block is left to tract.
 #[test]
 fn other_graphs_are_left_alone() {

@@ -130,7 +130,7 @@ fn prepare(
     blocks: Blocks,
 ) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
     let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
-    let mut graph = tract_onnx::onnx()
+    let mut graph = onnx()
         .with_ignore_output_shapes(true)
         .model_for_proto_model(&proto)
         .map_err(unsupported)?;

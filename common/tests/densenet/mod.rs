@@ -27,6 +27,8 @@ pub struct Net {
     pub size: usize,
     /// Who wrote it.
     pub style: Style,
+    /// Whether the last layer of a block of several adds a channel more than the others.
+    pub uneven: bool,
 }
 
 /// The two ways in which DenseNets are written.
@@ -55,6 +57,7 @@ impl Net {
             blocks: blocks.to_vec(),
             size,
             style: Style::Nested,
+            uneven: false,
         }
     }
 
@@ -67,6 +70,7 @@ impl Net {
             blocks: vec![2, 3, 1],
             size,
             style,
+            uneven: false,
         }
     }
 
@@ -166,7 +170,9 @@ impl Graph {
             let mut parts = vec![x.clone()];
             for l in 0..layers {
                 let path = format!("block{b}.layer{l}");
-                let between = 4 * net.growth;
+                let wider = net.uneven && l > 0 && l + 1 == layers;
+                let growth = net.growth + usize::from(wider);
+                let between = 4 * growth;
                 let flat = net.style == Style::Flat;
                 let inner = self.norm_relu(&format!("{path}.norm1"), x.clone(), channels);
                 let name = format!("{path}.conv1");
@@ -177,7 +183,7 @@ impl Graph {
                     self.norm_relu(&format!("{path}.norm2"), inner, between)
                 };
                 let name = format!("{path}.conv2");
-                let new = self.conv(&name, inner, [between, net.growth], 3, 1, false);
+                let new = self.conv(&name, inner, [between, growth], 3, 1, false);
                 parts.push(new.clone());
                 let joined = if flat { parts.clone() } else { vec![x, new] };
                 x = self.node(
@@ -186,7 +192,7 @@ impl Graph {
                     joined,
                     vec![int("axis", 1)],
                 );
-                channels += net.growth;
+                channels += growth;
             }
             if b + 1 < net.blocks.len() {
                 let path = format!("transition{b}");

@@ -166,7 +166,10 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
         let readers = readers_but_concats(graph, &current);
         let [reader] = readers.as_slice() else { break };
         if let Some((layer, new)) = layer(graph, *reader, so_far, [height, width]) {
-            let made = shape(graph, new)?[1];
+            if layers.first().is_some_and(|first| !alike(first, &layer)) {
+                break;
+            }
+            let made = layer.growth.bias.len();
             parts.push(new);
             let next = concats_of(graph, &parts);
             if next.is_empty() {
@@ -194,6 +197,12 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
         layers,
         transition,
     })
+}
+
+/// Whether two layers can share their buffers: each has the same width as the other.
+fn alike(a: &Layer, b: &Layer) -> bool {
+    let widths = |layer: &Layer| (layer.bottleneck.bias.len(), layer.growth.bias.len());
+    widths(a) == widths(b)
 }
 
 /// The outlets that a concatenation is made of, seen through concatenations of concatenations.
