@@ -42,7 +42,7 @@ struct Layer {
 
 /// The 3 × 3 convolution.
 enum Growth {
-    Direct(Direct),
+    Direct(Box<Direct>),
     Winograd(Winograd),
 }
 
@@ -80,7 +80,7 @@ impl DenseBlock {
                 let weights = &layer.growth;
                 let growth = match tiles {
                     Some(tiles) => Growth::Winograd(Winograd::new(weights, between, tiles)?),
-                    None => Growth::Direct(Direct::new(weights, geometry, false)?),
+                    None => Growth::Direct(Box::new(Direct::new(weights, geometry, false)?)),
                 };
                 let Weights { matrix, bias } = &layer.bottleneck;
                 Ok(Layer {

@@ -42,27 +42,36 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// How pixels are packed; `None` for a kernel whose packing isn't plain panels of f32.
-    fn plain_format(&self) -> Option<&PackedFormat> {
+    /// How rows and columns are packed; `None` for a kernel whose packing isn't plain panels of f32.
+    fn formats(&self) -> Option<[&PackedFormat; 2]> {
         let (rows, columns) = self.kernel.packings().first()?;
-        let plain = |format: &Box<dyn tract_linalg::mmm::MMMInputFormat>| {
-            let plain = format.downcast_ref::<PackedFormat>();
-            plain.is_some_and(|plain| plain.dt == f32::datum_type())
-        };
-        let pixels = match self.pixels_are {
-            Side::Rows => rows,
-            Side::Columns => columns,
-        };
-        (plain(rows) && plain(columns)).then(|| pixels.downcast_ref())?
+        let formats = [rows.downcast_ref()?, columns.downcast_ref()?];
+        let plain = |format: &PackedFormat| format.dt == f32::datum_type();
+        formats.into_iter().all(plain).then_some(formats)
     }
 
     /// How pixels are packed.
     ///
     /// # Errors
     /// Never for what [`choose`] returned.
-    pub fn format(&self) -> TractResult<&PackedFormat> {
-        self.plain_format()
-            .with_context(|| format!("{} does not pack plainly", self.kernel.name()))
+    pub fn pixels_format(&self) -> TractResult<&PackedFormat> {
+        let [rows, columns] = self.formats().context("a kernel that packs otherwise")?;
+        Ok(match self.pixels_are {
+            Side::Rows => rows,
+            Side::Columns => columns,
+        })
+    }
+
+    /// How weights are packed.
+    ///
+    /// # Errors
+    /// Never for what [`choose`] returned.
+    pub fn weights_format(&self) -> TractResult<&PackedFormat> {
+        let [rows, columns] = self.formats().context("a kernel that packs otherwise")?;
+        Ok(match self.pixels_are {
+            Side::Rows => columns,
+            Side::Columns => rows,
+        })
     }
 }
 
@@ -113,7 +122,7 @@ fn fastest(shape: [usize; 3]) -> TractResult<Choice> {
                 kernel: kernel.clone(),
                 pixels_are,
             };
-            if !candidate || choice.plain_format().is_none() {
+            if !candidate || choice.formats().is_none() {
                 continue;
             }
             // The first run is slow: memory is cold. One that is slower by far isn't repeated.
@@ -138,7 +147,7 @@ fn try_out(
     runs: usize,
 ) -> TractResult<(Vec<u32>, Duration)> {
     let product = Product::new(choice, weights, &vec![0.0; channels], channels, false)?;
-    let mut panels = Panels::new(choice.format()?, length, pixels)?;
+    let mut panels = Panels::new(choice.pixels_format()?, length, pixels)?;
     let mut scratch = product.scratch();
     let mut out = Tensor::zero::<f32>(&[channels, pixels])?;
     let mut least = Duration::MAX;

@@ -105,15 +105,10 @@ impl Product {
     ) -> TractResult<Self> {
         let length = matrix.len() / channels;
         let tensor = Tensor::from_shape(&[channels, length], matrix)?;
-        let (rows, columns) = &choice.kernel.packings()[0];
-        let format = match choice.pixels_are {
-            Side::Rows => columns,
-            Side::Columns => rows,
-        };
         let bias = bias.iter().any(|&b| b != 0.0).then(|| tensor1(bias));
         Ok(Self {
             choice: choice.clone(),
-            weights: format.prepare_one(&tensor, 1, 0)?,
+            weights: choice.weights_format()?.pack_tensor(&tensor, 1, 0)?,
             bias,
             zero: relu.then(|| tensor0(0f32)),
             length,
@@ -133,7 +128,7 @@ impl Product {
 
     /// Panels for this and longer products, as long as the kernel is the same.
     pub fn panels(&self, longest: usize, pixels: usize) -> TractResult<Panels> {
-        Panels::new(self.choice.format()?, longest, pixels)
+        Panels::new(self.choice.pixels_format()?, longest, pixels)
     }
 
     /// What [`Product::run`] needs.

@@ -179,15 +179,12 @@ impl OpState for State {
         let (height, width) = stem.made();
         let shape = [1, stem.convolution.channels(), height, width];
         let mut output = Tensor::zero::<f32>(&shape)?;
-        let between = self.between.try_as_plain_ram()?;
-        let mut made = output.try_as_plain_ram_mut()?;
         maxima(
-            between.as_slice()?,
+            self.between.try_as_plain_ram()?.as_slice()?,
             stem.between,
             &mut self.row,
-            made.as_slice_mut()?,
+            output.try_as_plain_ram_mut()?.as_slice_mut()?,
         );
-        drop(made);
         Ok(tvec!(output.into_tvalue()))
     }
 
