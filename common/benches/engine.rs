@@ -23,14 +23,20 @@ use densenet::{Net, Style};
 /// Calls of each side for the printed ratio.
 const TURNS: usize = 31;
 
-/// One block of DenseNet-121 behind a stem: `first` channels, `layers` layers, `plane` pixels a side.
+/// The layers of one block of DenseNet-121, for planes of `plane` pixels a side. At least 32 pixels are needed: a small
+/// plane is reached by a block of one layer and its transition.
 fn block(first: usize, layers: usize, plane: usize) -> Net {
+    let (stem, blocks) = if plane < 8 {
+        (2 * first - 32, vec![1, layers])
+    } else {
+        (first, vec![layers])
+    };
     Net {
         growth: 32,
-        stem: first,
+        stem,
         stem_kernel: 3,
-        blocks: vec![layers],
-        size: plane * 4,
+        size: plane * 2 << blocks.len(),
+        blocks,
         style: Style::Nested,
         uneven: false,
     }
