@@ -102,11 +102,21 @@ fn fastest(shape: [usize; 3]) -> TractResult<Choice> {
         Some(length),
         Some(channels),
     );
-    let (kernel, ..) = kernels.pick(&query).context("no kernel for f32")?;
-    let tracts = Choice {
-        kernel,
-        pixels_are: Side::Rows,
+    let plain = |kernel: Box<dyn MatMatMul>| {
+        let choice = Choice {
+            kernel,
+            pixels_are: Side::Rows,
+        };
+        let f32s = choice.kernel.internal_type() == f32::datum_type();
+        (f32s && choice.formats().is_some()).then_some(choice)
     };
+    // Where its own choice packs otherwise, the first that doesn't.
+    let picked = kernels.pick(&query).map(|(kernel, ..)| kernel);
+    let tracts = picked
+        .into_iter()
+        .chain(kernels.runnable().iter().cloned())
+        .find_map(plain)
+        .context("no kernel for f32")?;
     let weights = noise(channels * length, 1);
     let values = noise(length * TRIED_PIXELS, 2);
     let trial = |choice: &Choice, runs| try_out(choice, &weights, &values, shape, runs);

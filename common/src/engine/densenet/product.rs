@@ -65,6 +65,10 @@ impl Panels {
     /// the distance of their beginnings.
     pub fn begin(&mut self, pixels: usize, length: usize) -> TractResult<(&mut [f32], usize)> {
         let distance = self.format.single_panel_len(length);
+        ensure!(
+            pixels.div_ceil(self.format.r) * distance <= self.room,
+            "more pixels than there is room for"
+        );
         self.packed.fact.k = length;
         self.packed.mn = pixels;
         self.packed.panel_bytes = distance * size_of::<f32>();
@@ -103,7 +107,8 @@ impl Product {
         channels: usize,
         relu: bool,
     ) -> TractResult<Self> {
-        let length = matrix.len() / channels;
+        let length = matrix.len() / channels.max(1);
+        ensure!(length > 0 && length * channels == matrix.len() && bias.len() == channels);
         let tensor = Tensor::from_shape(&[channels, length], matrix)?;
         let bias = bias.iter().any(|&b| b != 0.0).then(|| tensor1(bias));
         Ok(Self {
