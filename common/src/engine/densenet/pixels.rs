@@ -171,14 +171,18 @@ pub fn copy_into_border(
         bordered: &mut [f32],
         border: &Border,
     ) {
-        let (height, width) = size;
-        for plane in 0..planes {
-            let from = &values[plane * height * width..][..height * width];
-            let to = &mut bordered[plane * border.size + border.first[plane % 4]..];
-            for (y, from) in from.chunks_exact(width).enumerate() {
-                let to = &mut to[y * border.pitch..][..width];
-                copy_short::<LANES>(from, to);
-            }
+        // For usual widths a row is a few moves; a call of `memcpy` takes longer than they do.
+        match size.1 {
+            2 => copy_rows::<2>(values, size, planes, bordered, border),
+            3 => copy_rows::<3>(values, size, planes, bordered, border),
+            4 => copy_rows::<4>(values, size, planes, bordered, border),
+            6 => copy_rows::<6>(values, size, planes, bordered, border),
+            7 => copy_rows::<7>(values, size, planes, bordered, border),
+            8 => copy_rows::<8>(values, size, planes, bordered, border),
+            12 => copy_rows::<12>(values, size, planes, bordered, border),
+            14 => copy_rows::<14>(values, size, planes, bordered, border),
+            16 => copy_rows::<16>(values, size, planes, bordered, border),
+            _ => copy_rows::<0>(values, size, planes, bordered, border),
         }
     }
     let size = (height, width);
@@ -191,15 +195,24 @@ pub fn copy_into_border(
     ));
 }
 
-/// Copies some tens of values; a call of `memcpy` would take longer than the copying.
+/// With rows of `WIDTH`; 0 for any.
 #[inline(always)]
-fn copy_short<const AT_ONCE: usize>(from: &[f32], to: &mut [f32]) {
-    let (vectors, rest) = from.as_chunks::<AT_ONCE>();
-    let (to_vectors, to_rest) = to.as_chunks_mut::<AT_ONCE>();
-    for (to, from) in to_vectors.iter_mut().zip(vectors) {
-        *to = *from;
-    }
-    for (to, from) in to_rest.iter_mut().zip(rest) {
-        *to = *from;
+fn copy_rows<const WIDTH: usize>(
+    values: &[f32],
+    (height, width): (usize, usize),
+    planes: usize,
+    bordered: &mut [f32],
+    border: &Border,
+) {
+    for plane in 0..planes {
+        let from = &values[plane * height * width..][..height * width];
+        let to = &mut bordered[plane * border.size + border.first[plane % 4]..];
+        for (y, from) in from.chunks_exact(width).enumerate() {
+            let to = &mut to[y * border.pitch..][..width];
+            match (to.first_chunk_mut::<WIDTH>(), from.first_chunk::<WIDTH>()) {
+                (Some(to), Some(from)) if WIDTH > 0 => *to = *from,
+                _ => to.copy_from_slice(from),
+            }
+        }
     }
 }
