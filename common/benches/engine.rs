@@ -35,7 +35,7 @@ fn block(first: usize, layers: usize, plane: usize) -> Net {
         growth: 32,
         stem,
         stem_kernel: 3,
-        size: plane * 2 << blocks.len(),
+        size: (plane * 2) << blocks.len(),
         blocks,
         style: Style::Nested,
         uneven: false,

@@ -13,7 +13,7 @@ use tract_onnx::tract_core::internal::*;
 
 use super::direct::{self, Direct, Geometry};
 use super::kernel;
-use super::pattern::{Activation, Found, Weights};
+use super::pattern::{Activation, Found};
 use super::pixels::{Plane, SLACK, pack_activated};
 use super::product::{Panels, Product, Scratch};
 use super::winograd::{self, Winograd};
@@ -82,16 +82,17 @@ impl DenseBlock {
                     Some(tiles) => Growth::Winograd(Winograd::new(weights, between, tiles)?),
                     None => Growth::Direct(Box::new(Direct::new(weights, geometry, false)?)),
                 };
-                let Weights { matrix, bias } = &layer.bottleneck;
+                let bottleneck = &layer.bottleneck;
+                let (matrix, bias) = (bottleneck.matrix()?, &bottleneck.bias);
                 Ok(Layer {
                     activation: layer.activation.clone(),
-                    bottleneck: Product::new(&choice, matrix, bias, between, true)?,
+                    bottleneck: Product::new(&choice, &matrix, bias, between, true)?,
                     growth,
                 })
             })
             .collect::<TractResult<_>>()?;
         let transition = found.transition.as_ref().map(|transition| {
-            let Weights { matrix, bias } = &transition.weights;
+            let (matrix, bias) = (transition.weights.matrix()?, &transition.weights.bias);
             let length = transition.activation.scale.len();
             let choice = kernel::choose(pixels / 4, length, bias.len())?;
             TractResult::Ok(Transition {
@@ -100,7 +101,7 @@ impl DenseBlock {
                     scale: vec![1.0; length],
                     shift: vec![0.0; length],
                 },
-                product: Product::new(&choice, matrix, bias, bias.len(), false)?,
+                product: Product::new(&choice, &matrix, bias, bias.len(), false)?,
             })
         });
         Ok(Self(Arc::new(Block {

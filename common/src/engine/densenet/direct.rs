@@ -65,9 +65,9 @@ impl Direct {
     pub fn new(weights: &Weights, geometry: Geometry, relu: bool) -> TractResult<Self> {
         let made = weights.bias.len();
         let (height, width) = geometry.made();
-        let choice = kernel::choose(height * width, weights.matrix.len() / made, made)?;
+        let choice = kernel::choose(height * width, weights.length(), made)?;
         Ok(Self {
-            product: Product::new(&choice, &weights.matrix, &weights.bias, made, relu)?,
+            product: Product::new(&choice, &weights.matrix()?, &weights.bias, made, relu)?,
             geometry,
         })
     }

@@ -25,13 +25,34 @@ pub struct Activation {
     pub shift: Vec<f32>,
 }
 
-/// A convolution as a matrix, its bias apart.
+/// A convolution as a matrix, by what each channel made is multiplied, and its bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// `[channels made, channels read × width × height of the kernel]`, row by row.
-    pub matrix: Vec<f32>,
+    /// The graph's own: all weights of a network copied at once would double its memory.
+    constant: Arc<Tensor>,
+    scale: Vec<f32>,
     /// One value for each channel made.
     pub bias: Vec<f32>,
+}
+
+impl Weights {
+    /// `[channels made, channels read × width × height of the kernel]`, row by row.
+    ///
+    /// # Errors
+    /// Never: only constants of f32 are taken.
+    pub fn matrix(&self) -> TractResult<Vec<f32>> {
+        let values = self.constant.try_as_plain_ram()?;
+        let rows = values.as_slice::<f32>()?.chunks_exact(self.length());
+        let scaled = rows.zip(&self.scale);
+        Ok(scaled
+            .flat_map(|(row, scale)| row.iter().map(move |weight| weight * scale))
+            .collect())
+    }
+
+    /// Values in a row of the matrix.
+    pub fn length(&self) -> usize {
+        self.constant.len() / self.bias.len().max(1)
+    }
 }
 
 /// One layer of a dense block.
@@ -110,7 +131,7 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     let (mut weights, made) = square.then(|| kernel_of(graph, reader, channels, side))??;
     let between = weights.bias.len();
     let (folded, active) = activation(graph, only_reader(graph, made)?, between)?;
-    fold_into(&mut weights, &folded, channels * side * side);
+    fold_into(&mut weights, &folded);
     let pool = graph.node(only_reader(graph, active)?.node);
     let maximum = pool.op_as::<MaxPool>()?;
     let spec = &maximum.pool_spec;
@@ -257,7 +278,7 @@ fn layer(
     let (mut bottleneck, reduced) = pointwise(graph, only_reader(graph, active)?, channels)?;
     let between = bottleneck.bias.len();
     let (folded, reduced) = self::activation(graph, only_reader(graph, reduced)?, between)?;
-    fold_into(&mut bottleneck, &folded, channels);
+    fold_into(&mut bottleneck, &folded);
     let (growth, new) = convolution(graph, only_reader(graph, reduced)?, between, 3)?;
     let unchanged = shape(graph, new)?[2..] == plane;
     let layer = Layer {
@@ -269,15 +290,11 @@ fn layer(
 }
 
 /// Scales and shifts what a convolution makes.
-fn fold_into(weights: &mut Weights, after: &Activation, columns: usize) {
-    let rows = weights.matrix.chunks_exact_mut(columns);
-    for (((row, bias), scale), shift) in rows
-        .zip(&mut weights.bias)
-        .zip(&after.scale)
-        .zip(&after.shift)
-    {
-        row.iter_mut().for_each(|weight| *weight *= scale);
-        *bias = *bias * scale + shift;
+fn fold_into(weights: &mut Weights, after: &Activation) {
+    let rows = weights.scale.iter_mut().zip(&mut weights.bias);
+    for ((scale, bias), (by, shift)) in rows.zip(after.scale.iter().zip(&after.shift)) {
+        *scale *= by;
+        *bias = *bias * by + shift;
     }
 }
 
@@ -371,7 +388,8 @@ fn pointwise(graph: &TypedModel, reader: InletId, channels: usize) -> Option<(We
         return None;
     }
     let weights = Weights {
-        matrix: constant(graph, weights)?,
+        constant: tensor(graph, weights)?,
+        scale: vec![1.0; made],
         bias: vec![0.0; made],
     };
     Some((weights, OutletId::new(node.id, 0)))
@@ -421,13 +439,17 @@ fn kernel_of(
         return None;
     }
     let made = spec.output_channels;
-    let matrix = constant(graph, node.inputs[1])?;
+    let matrix = tensor(graph, node.inputs[1])?;
     let bias = match constant(graph, node.inputs[2])? {
         same if same.len() == 1 => vec![same[0]; made],
         each => each,
     };
-    let weights = Weights { matrix, bias };
-    (weights.bias.len() == made && weights.matrix.len() == made * channels * side * side)
+    let weights = Weights {
+        constant: matrix,
+        scale: vec![1.0; made],
+        bias,
+    };
+    (weights.bias.len() == made && weights.constant.len() == made * channels * side * side)
         .then_some((weights, OutletId::new(node.id, 0)))
 }
 
@@ -460,9 +482,16 @@ fn shape(graph: &TypedModel, outlet: OutletId) -> Option<&[usize]> {
     (fact.datum_type == f32::datum_type()).then(|| fact.shape.as_concrete())?
 }
 
+/// A constant of f32.
+fn tensor(graph: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+    let tensor = graph.outlet_fact(outlet).ok()?.konst.clone()?;
+    let values = tensor.try_as_plain_ram().ok()?;
+    values.as_slice::<f32>().is_ok().then(|| tensor.clone())
+}
+
 /// The values of a constant.
 fn constant(graph: &TypedModel, outlet: OutletId) -> Option<Vec<f32>> {
-    let tensor = graph.outlet_fact(outlet).ok()?.konst.clone()?;
+    let tensor = tensor(graph, outlet)?;
     let values = tensor.try_as_plain_ram().ok()?;
     Some(values.as_slice::<f32>().ok()?.to_vec())
 }

@@ -43,7 +43,7 @@ impl Winograd {
         let made = weights.bias.len();
         let choice = kernel::choose(tiles.0 * tiles.1, between, made)?;
         let mut transformed = vec![vec![0.0; made * between]; PLACES];
-        for (pair, kernel) in weights.matrix.chunks_exact(9).enumerate() {
+        for (pair, kernel) in weights.matrix()?.chunks_exact(9).enumerate() {
             for (place, value) in transform_weights(kernel).into_iter().enumerate() {
                 transformed[place][pair] = value;
             }
