@@ -1,7 +1,7 @@
 //! Makes the seeds of the fuzz targets, `fuzz/seeds`: small, drawn by us, nobody's data.
 //!
 //! ```text
-//! cargo run --release -p smearscope-common --example fuzz_seeds
+//! cargo run --release -p smearscope-common --features engine --example fuzz_seeds
 //! ```
 //!
 //! How bytes become pictures and cells stands in `fuzz/src/picture.rs` and `fuzz/src/crop.rs`.
@@ -13,6 +13,10 @@ use std::path::Path;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgba};
 use smearscope_common::image::{RgbImage, encode_jpeg};
 use smearscope_common::synth::{SmearSpec, smear};
+
+#[cfg(feature = "engine")]
+#[path = "../tests/densenet/mod.rs"]
+mod densenet;
 
 const GLASS: [u8; 3] = [225, 210, 220];
 const CELL: [u8; 3] = [175, 110, 130];
@@ -39,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("crop", cells()),
         ("decode", files()?),
         ("labels", labels()),
+        #[cfg(feature = "engine")]
+        ("model", models()),
     ] {
         let folder = root.join(target);
         std::fs::create_dir_all(&folder)?;
@@ -48,6 +54,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Networks of three layers in two blocks, written in both ways, and one that is damaged.
+#[cfg(feature = "engine")]
+fn models() -> Seeds {
+    use densenet::{Net, Style};
+    let net = |style| Net {
+        growth: 2,
+        stem: 3,
+        blocks: vec![2, 1],
+        ..Net::small(32, style)
+    };
+    let (nested, flat) = (net(Style::Nested).onnx(1), net(Style::Flat).onnx(2));
+    let half = nested[..nested.len() / 2].to_vec();
+    vec![("nested", nested), ("flat", flat), ("half", half)]
 }
 
 /// A length of at most 255 << 8 pixels, rounded down to what two bytes can say.

@@ -12,8 +12,8 @@ use smearscope_common::segment::segment;
 #[path = "../../fuzz/src/lib.rs"]
 mod checks;
 
-/// Inputs larger than this aren't made: the seeds are a few hundred bytes.
-const MAX_BYTES: usize = 4096;
+/// Inputs larger than this aren't made: the seeds are a few hundred bytes, those of models a few thousand.
+const MAX_BYTES: usize = 16384;
 
 /// The seeds of a target, with their names, in the order of these.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -104,6 +104,12 @@ fn image_files() {
 #[test]
 fn labels() {
     driven("labels", checks::labels::check, 5000);
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn models() {
+    driven("model", checks::model::check, 400);
 }
 
 /// A seed in which nothing is found any more would test nothing any more.

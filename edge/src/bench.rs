@@ -1,24 +1,29 @@
 //! `bench`: how fast this machine finds and judges cells.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+use anyhow::Context;
 use serde::Serialize;
 use smearscope_common::crop;
-use smearscope_common::engine::{EngineError, Model};
+use smearscope_common::engine::{Blocks, EngineError, Model, Worker};
 use smearscope_common::image::RgbImage;
 use smearscope_common::segment::segment;
 use smearscope_common::synth::{SmearSpec, smear};
 
 use crate::cli::BenchArgs;
+use crate::exit::OrBadInput;
 use crate::model;
 
 /// How often each thread judges a crop.
 const CROPS: usize = 100;
 /// How often the cells of a field are looked for.
 const FIELDS: usize = 50;
+/// How often a crop is judged by turns with plain tract.
+const TURNS: usize = 60;
 /// Judged before the clock starts.
 const WARM_UP: usize = 5;
 
@@ -31,6 +36,17 @@ struct Figures {
     median_ms_per_crop: f64,
     crops_per_s: f64,
     segment_ms_per_field: f64,
+    /// By turns with plain tract, on one thread.
+    fused_blocks: usize,
+    alone_median_ms_per_crop: f64,
+    plain_median_ms_per_crop: f64,
+}
+
+/// One answer of `--turns`.
+#[derive(Serialize)]
+struct Turn {
+    ms: f64,
+    logits: Vec<f32>,
 }
 
 /// Measures on a synthetic field of 1280 × 960 pixels.
@@ -38,6 +54,9 @@ struct Figures {
 /// # Errors
 /// When the model can't be used or fails.
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(input) = &args.turns {
+        return take_turns(args.model.as_deref(), input);
+    }
     let model = model::load(args.model.as_deref())?;
     let field = smear(&SmearSpec::default(), 1).image;
     let segmentation = segment(&field);
@@ -48,6 +67,9 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     );
 
     let (median_ms_per_crop, crops_per_s) = judge(&model, &crops, args.threads)?;
+    let plain = model::load_untested(args.model.as_deref(), Blocks::Plain)?;
+    let (alone_median_ms_per_crop, plain_median_ms_per_crop) = compare(&model, &plain, &crops)?;
+    drop(plain);
     let segment_ms = (0..FIELDS).map(|_| {
         let begun = Instant::now();
         std::hint::black_box(segment(&field));
@@ -61,6 +83,9 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         median_ms_per_crop,
         crops_per_s,
         segment_ms_per_field: median(segment_ms.collect()),
+        fused_blocks: model.fused_blocks(),
+        alone_median_ms_per_crop,
+        plain_median_ms_per_crop,
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -69,13 +94,16 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         writeln!(
             out,
             "{}, {} px: {:.2} ms per crop (median), {:.1} crops per second on {} thread(s); \
-             {:.1} ms to find the cells of a field of 1280 × 960",
+             {:.1} ms to find the cells of a field of 1280 × 960; by turns on one thread: {:.2} ms \
+             per crop, {:.2} in plain tract",
             figures.model,
             figures.input_size,
             figures.median_ms_per_crop,
             figures.crops_per_s,
             figures.threads,
-            figures.segment_ms_per_field
+            figures.segment_ms_per_field,
+            figures.alone_median_ms_per_crop,
+            figures.plain_median_ms_per_crop
         )?;
     }
     Ok(())
@@ -117,6 +145,53 @@ fn judge(
         rate += crops_per_s;
     }
     Ok((median(times), rate))
+}
+
+/// The median times of a crop in ms by turns: in the model as it is used, and in plain tract.
+fn compare(model: &Model, plain: &Model, crops: &[RgbImage]) -> Result<(f64, f64), EngineError> {
+    let mut workers = [model.worker()?, plain.worker()?];
+    let mut times = [Vec::new(), Vec::new()];
+    for (turn, crop) in crops.iter().cycle().take(WARM_UP + TURNS).enumerate() {
+        for (worker, times) in workers.iter_mut().zip(&mut times) {
+            let begun = Instant::now();
+            std::hint::black_box(worker.classify(crop)?);
+            if turn >= WARM_UP {
+                times.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    }
+    let [ours, plains] = times;
+    Ok((median(ours), median(plains)))
+}
+
+/// Runs the network once for each line on standard input.
+fn take_turns(path: Option<&Path>, input: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(input)
+        .with_context(|| format!("cannot read {}", input.display()))
+        .or_bad_input()?;
+    let (values, rest) = bytes.as_chunks::<4>();
+    anyhow::ensure!(rest.is_empty(), "{} holds no f32 values", input.display());
+    let values: Vec<f32> = values.iter().map(|&v| f32::from_le_bytes(v)).collect();
+    let model = model::load_untested(path, Blocks::Fused)?;
+    let plain = model::load_untested(path, Blocks::Plain)?;
+    let (mut ours, mut plains) = (model.worker()?, plain.worker()?);
+    let run = |worker: &mut Worker<'_>| -> Result<Turn, EngineError> {
+        let begun = Instant::now();
+        let logits = worker.logits(&values)?;
+        let ms = begun.elapsed().as_secs_f64() * 1e3;
+        Ok(Turn { ms, logits })
+    };
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let turn = match line?.trim() {
+            "ours" => run(&mut ours)?,
+            "plain" => run(&mut plains)?,
+            other => anyhow::bail!("{other:?} has no turn: write `ours` or `plain`"),
+        };
+        writeln!(out, "{}", serde_json::to_string(&turn)?)?;
+        out.flush()?;
+    }
+    Ok(())
 }
 
 /// The median; 0 of nothing.

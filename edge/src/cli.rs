@@ -148,6 +148,11 @@ pub struct BenchArgs {
     /// Threads that judge cells at the same time
     #[arg(long, value_name = "N", default_value = "1")]
     pub threads: NonZeroUsize,
+    /// Take turns with another program: for each line on standard input, `ours` or `plain`, run the network once on
+    /// FILE (its input as little-endian f32 values) and answer with one line of JSON. The model needs no valid
+    /// self-test, so that its weights can be tried at another input size
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["threads", "json"])]
+    pub turns: Option<PathBuf>,
     /// Print one line of JSON
     #[arg(long)]
     pub json: bool,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use smearscope_common::engine::Model;
+use smearscope_common::engine::{Blocks, Model};
 
 use crate::exit::OrBadInput;
 
@@ -15,22 +15,37 @@ const DEFAULT: &[u8] = include_bytes!("../models/default.onnx");
 /// # Errors
 /// Bad input, when the file can't be read, is no model of smearscope's, or fails its self-test.
 pub fn load(path: Option<&Path>) -> anyhow::Result<Model> {
-    let (name, model) = match path {
+    let model = load_untested(path, Blocks::Fused)?;
+    model
+        .self_test()
+        .with_context(|| format!("{} cannot be used", name_of(path)))
+        .or_bad_input()?;
+    Ok(model)
+}
+
+/// Loads a model without its self-test: only to measure it.
+///
+/// # Errors
+/// Bad input, when the file can't be read or is no model of smearscope's.
+pub fn load_untested(path: Option<&Path>, blocks: Blocks) -> anyhow::Result<Model> {
+    let name = name_of(path);
+    let model = match path {
         Some(path) => {
-            let name = path.display().to_string();
             let bytes = std::fs::read(path)
                 .with_context(|| format!("cannot read the model {name}"))
                 .or_bad_input()?;
-            (name, Model::load(&bytes))
+            Model::load_with(&bytes, blocks)
         }
-        None => ("the default model".into(), Model::load(DEFAULT)),
+        None => Model::load_with(DEFAULT, blocks),
     };
-    let model = model
-        .with_context(|| format!("{name} cannot be used"))
-        .or_bad_input()?;
     model
-        .self_test()
         .with_context(|| format!("{name} cannot be used"))
-        .or_bad_input()?;
-    Ok(model)
+        .or_bad_input()
+}
+
+fn name_of(path: Option<&Path>) -> String {
+    match path {
+        Some(path) => path.display().to_string(),
+        None => "the default model".into(),
+    }
 }

@@ -11,7 +11,8 @@
 //! cargo +nightly fuzz run segment fuzz/corpus/segment fuzz/seeds/segment -- -rss_limit_mb=3072
 //! ```
 //!
-//! The seeds are made by `cargo run --release -p smearscope-common --example fuzz_seeds`. A new target is a module here
+//! The seeds are made by `cargo run --release -p smearscope-common --features engine --example fuzz_seeds`; the feature
+//! is for models. A new target is a module here
 //! with a `check`, a file of five lines in `fuzz_targets` with its entry in `Cargo.toml`, and a line in
 //! `common/tests/fuzz.rs`.
 
@@ -20,5 +21,7 @@ mod bytes;
 pub mod crop;
 pub mod decode;
 pub mod labels;
+#[cfg(feature = "engine")]
+pub mod model;
 pub mod picture;
 pub mod segment;

@@ -1,13 +1,16 @@
 //! What each region is: a countable red cell, or something else.
 
+use super::OtherKind;
 use super::grid::Grid;
 use super::holes::weighted_median;
-use super::nucleus::{is_nucleus, join_lobes, nuclei};
+use super::nucleus::{Stained, is_nucleus, nuclei};
 use super::regions::{Labelled, Region};
-use super::{OtherKind, overlap, watershed::Split};
+use super::watershed::Split;
 
 /// Below this part of a typical cell's area a thing is no cell. Microcytes and schistocytes have more.
 const MIN_CELL: f32 = 0.3;
+/// Below this part one that was cut from a clump is what the cells beside it left over.
+const MIN_PART: f32 = 0.5;
 /// Above this part it is a clump that could not be resolved. An infected cell may be twice as large.
 const MAX_CELL: f32 = 2.5;
 /// Below this part it is grain, and not reported at all.
@@ -29,6 +32,9 @@ const LOBED_ROUNDNESS: f32 = 0.7;
 /// A cell of which ink and its outline hide more than this part can't be judged.
 const MAX_COVERED: f32 = 0.25;
 
+/// How far the median area of the things may be from that of a disc of the radius that is known, as a part of it.
+const FROM_DISC: f32 = 0.3;
+
 /// What a region is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,16 +54,10 @@ pub(super) struct Classified {
     pub area: Option<f32>,
 }
 
-/// Sorts the regions, and makes one of those that are lobes of one nucleus. `green` and `red` are the darkness
-/// in that light; `radius` is that of a typical cell, as far as was known before the clumps were split.
-pub(super) fn classify(
-    split: Split,
-    green: &Grid<u8>,
-    red: &Grid<u8>,
-    radius: f32,
-) -> (Split, Classified) {
+/// Sorts the regions, and makes one of those that are lobes of one nucleus. `radius` is that of a typical cell, as far as was known before the clumps were split.
+pub(super) fn classify(split: Split, stained: &Stained, radius: f32) -> (Split, Classified) {
     let regions = &split.cells.regions;
-    let (width, height) = (red.width, red.height);
+    let (width, height) = (split.cells.labels.width, split.cells.labels.height);
     let disc = std::f32::consts::PI * radius * radius;
     let whole = |region: &Region| !region.touches_frame(width, height);
     let mut areas: Vec<(u32, u32)> = regions
@@ -66,22 +66,18 @@ pub(super) fn classify(
         .map(|region| (region.area, 1))
         .collect();
     let area = weighted_median(&mut areas).map(|area| area as f32);
-    let typical = area.unwrap_or(disc);
-    let found = nuclei(&split.cells, green, red);
-    let (split, found) = join_lobes(split, found, typical);
-    let (split, found) = match overlap::part(&split, &found, green, typical) {
-        Some(parted) => {
-            let found = nuclei(&parted.cells, green, red);
-            (parted, found)
-        }
-        None => (split, found),
-    };
+    // Where cells can't be told from clumps, their rims know better.
+    let typical = area
+        .filter(|area| (area / disc - 1.0).abs() < FROM_DISC)
+        .unwrap_or(disc);
+    let nuclei = nuclei(&split.cells, stained);
     let regions = &split.cells.regions;
     let frame = MAX_OF_FRAME * width.min(height) as f32;
     let kinds = regions
         .iter()
-        .zip(&found)
-        .map(|(region, &nucleus)| {
+        .zip(&nuclei)
+        .zip(&split.touching)
+        .map(|((region, &nucleus), &touching)| {
             let size = region.area as f32;
             let nuclear = nucleus.area as f32 / typical;
             let is_lobed = is_nucleus(region, nucleus) && region.roundness() < LOBED_ROUNDNESS;
@@ -102,7 +98,8 @@ pub(super) fn classify(
                         OtherKind::Debris
                     },
                 )
-            } else if size > MAX_CELL * typical
+            } else if (touching && size < MIN_PART * typical)
+                || size > MAX_CELL * typical
                 || region.roundness() < MIN_ROUNDNESS
                 || is_lobed
                 || (region.right - region.left).max(region.bottom - region.top) as f32 > frame

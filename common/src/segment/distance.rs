@@ -85,6 +85,10 @@ impl Passed {
 /// and fibres across cells, tails, the fringes of haze. Places that are taken away get the distance 0.
 pub(super) fn open(distance: &mut Grid<u16>, radius: f32) {
     let limit = (radius * f32::from(UNIT)) as u16;
+    if distance.data.iter().all(|&d| d <= limit) {
+        distance.data.fill(0);
+        return;
+    }
     let deep = distance.map(|d| d <= limit);
     for (distance, from_deep) in distance.data.iter_mut().zip(distances(&deep).data) {
         if from_deep > limit {

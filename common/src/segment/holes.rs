@@ -32,6 +32,10 @@ const SINGLE_ROUNDNESS: f32 = 0.8;
 /// The least part of all dark pixels that single cells must make up to tell the size of the cells.
 const MIN_SINGLES: f32 = 0.03;
 
+/// By how much the voted radius must differ from that of the single cells to be taken instead, as a part of it: it
+/// is known in steps only, but not misled by clumps.
+const MIN_DIFFERENCE: f32 = 0.1;
+
 /// Round things with less than this part of the inner radius of most are specks.
 const MIN_OF_INNER: f32 = 0.35;
 
@@ -47,8 +51,9 @@ pub(super) struct Filled {
 ///
 /// How large a pale centre may be depends on the size of the cells, and that can only be seen when the
 /// pale centres are filled. So first everything is filled that may be one by its shape; the round things
-/// then tell the size; what is too large, or lies between cells, is opened again.
-pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
+/// then tell the size, unless the rims have `voted` for another radius; what is too large, or lies between cells, is
+/// opened again.
+pub(super) fn fill(mask: &mut Grid<bool>, voted: Option<f32>) -> Filled {
     let labelled = connected(mask, false, Corners::Apart);
     let holes = holes(mask, &labelled);
     let open = distances(mask);
@@ -65,6 +70,9 @@ pub(super) fn fill(mask: &mut Grid<bool>) -> Filled {
             radius: None,
         };
     };
+    let radius = voted
+        .filter(|voted| (voted / radius - 1.0).abs() > MIN_DIFFERENCE)
+        .unwrap_or(radius);
     let disc = std::f32::consts::PI * radius * radius;
     let is_single = |hole: &Hole| {
         let around = whole.labels.data[hole.beside] as usize;
@@ -219,7 +227,7 @@ mod tests {
         let mut mask = Grid::drawn([60, 60], |x, y| {
             (10.0..20.0).contains(&(x - 30.0).hypot(y - 30.0))
         });
-        let filled = fill(&mut mask);
+        let filled = fill(&mut mask, None);
         assert!(mask.data[30 * 60 + 30]);
         assert!((filled.radius.unwrap() - 20.0).abs() < 1.5);
     }
@@ -232,13 +240,13 @@ mod tests {
                 .map(at)
                 .any(|(s, c)| (x - 80.0 - 39.0 * c).hypot(y - 80.0 - 39.0 * s) <= 20.0)
         });
-        fill(&mut mask);
+        fill(&mut mask, None);
         assert!(!mask.data[80 * 160 + 80]);
     }
 
     #[test]
     fn an_empty_mask_has_no_radius() {
-        assert_eq!(fill(&mut Grid::filled(5, 5, false)).radius, None);
-        assert!(fill(&mut Grid::filled(1, 1, true)).radius.is_some());
+        assert_eq!(fill(&mut Grid::filled(5, 5, false), None).radius, None);
+        assert!(fill(&mut Grid::filled(1, 1, true), None).radius.is_some());
     }
 }

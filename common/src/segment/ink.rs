@@ -134,15 +134,22 @@ fn bridged(plane: &Grid<u8>, runs: &[[usize; 3]], lines: [usize; 3]) -> Vec<(usi
     bridged
 }
 
-fn transposed<T: Copy>(grid: &Grid<T>) -> Grid<T> {
-    let data = (0..grid.width)
-        .flat_map(|x| (0..grid.height).map(move |y| grid.data[y * grid.width + x]))
-        .collect();
-    Grid {
-        width: grid.height,
-        height: grid.width,
-        data,
+/// Block by block: down a column each pixel is in another line of the cache.
+fn transposed(grid: &Grid<bool>) -> Grid<bool> {
+    const SIDE: usize = 32;
+    let (w, h) = (grid.width, grid.height);
+    let mut out = Grid::filled(h, w, false);
+    for top in (0..h).step_by(SIDE) {
+        for left in (0..w).step_by(SIDE) {
+            for y in top..(top + SIDE).min(h) {
+                let row = &grid.row(y)[left..(left + SIDE).min(w)];
+                for (x, &value) in (left..).zip(row) {
+                    out.data[x * h + y] = value;
+                }
+            }
+        }
     }
+    out
 }
 
 #[cfg(test)]

@@ -3,20 +3,24 @@
 //! 1. `grid`: the picture is reduced until a cell is about 40 pixels wide.
 //! 2. `background`: the light behind the cells is modelled and taken out of the green channel.
 //! 3. `threshold`, `local`: Otsu's threshold parts cells from background, then each neighbourhood its own.
-//! 4. `holes`: pale centres are filled; what they leave tells the size of the cells.
-//! 5. `distance`, `watershed`: touching cells are split; `rims`, `discs`, `overlap`: those that overlap, too.
-//! 6. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
-//! 7. `mask`: the outlines are drawn in the pixels of the picture.
+//! 4. `rims`, `size`: the outlines tell the size of the cells; `holes`: pale centres are filled.
+//! 5. `nucleus`, `white`: white cells are taken out.
+//! 6. `circles`, `discs`: cells as circles of rims; `ghosts`: those that are too pale are filled.
+//! 7. `distance`, `watershed`: touching cells are split; `overlap`: those that overlap, too.
+//! 8. `classify`: platelets, white cells, debris and cells cut by the frame are set apart.
+//! 9. `mask`: the outlines are drawn in the pixels of the picture.
 //!
 //! Every step visits each pixel a fixed number of times and every length is relative to the size of the
 //! cells found, so nothing is tuned to one microscope. One thread; the memory is at most about 30 bytes per
 //! reduced pixel, of which there are at most about four million, and the masks of the cells.
 
 mod background;
+mod circles;
 mod classify;
 mod discs;
 mod distance;
 mod gap;
+mod ghosts;
 mod grid;
 mod holes;
 mod ink;
@@ -28,8 +32,10 @@ mod pale;
 mod quality;
 mod regions;
 mod rims;
+mod size;
 mod threshold;
 mod watershed;
+mod white;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +43,10 @@ use crate::geometry::{Mask, Rect};
 use crate::image::RgbImage;
 use classify::Kind;
 use grid::Grid;
+use nucleus::Stained;
 pub use quality::quality;
+use rims::Rim;
+use white::White;
 
 /// A countable red cell: whole, inside the frame.
 #[derive(Clone, Debug)]
@@ -169,6 +178,8 @@ struct Outlined {
     green: Grid<u8>,
     /// Distances to the background.
     distance: Grid<u16>,
+    /// The rims of the cells.
+    rims: Vec<Rim>,
     /// The radius of a typical cell in reduced pixels; `None` where there is none.
     radius: Option<f32>,
 }
@@ -195,12 +206,15 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
             ink,
             green,
             distance: Grid::filled(0, 0, 0),
+            rims: Vec::new(),
             radius: None,
         };
     };
     let mut mask = local::darker_than_around(&green, threshold);
     pale::add(&mut mask, &green, threshold.limit);
-    let holes::Filled { distance, radius } = holes::fill(&mut mask);
+    let rims = rims::rims(&green, &mask);
+    let voted = size::voted_radius(&rims, &mask);
+    let holes::Filled { distance, radius } = holes::fill(&mut mask, voted);
     drop(mask);
     Outlined {
         factor,
@@ -208,6 +222,7 @@ fn outline(image: &RgbImage, factor: usize) -> Outlined {
         ink,
         green,
         distance,
+        rims,
         radius,
     }
 }
@@ -220,16 +235,39 @@ fn finish(image: &RgbImage, outlined: Outlined) -> Segmentation {
         ink,
         green,
         mut distance,
+        rims,
         radius: Some(radius),
     } = outlined
     else {
         return Segmentation::default();
     };
-    distance::open(&mut distance, THINNEST * radius);
-    let split = watershed::split(&distance, radius);
-    drop(distance);
+    let mut mask = distance.map(|d| d > 0);
     let red = background::darkness(&red);
-    let (split, mut classified) = classify::classify(split, &green, &red, radius);
+    let stained = Stained::of(&mask, &green, &red);
+    drop((green, red));
+    let white = White::take_out(&mut mask, &stained, radius);
+    let size = [mask.width, mask.height];
+    let mut discs = discs::discs(&rims, size, radius);
+    drop(rims);
+    if let Some(white) = &white {
+        discs.retain(|disc| disc.middle(size).is_some_and(|place| !white.holds(place)));
+    }
+    let any_ghost = ghosts::fill(&mut mask, &discs);
+    if let Some(white) = &white {
+        white.clear(&mut mask);
+    }
+    if any_ghost || white.is_some() {
+        distance = distance::distances(&mask);
+    }
+    drop(mask);
+    distance::open(&mut distance, THINNEST * radius);
+    let mut split = watershed::split(&distance, radius);
+    drop(distance);
+    split = overlap::deal(split, &discs, &stained, radius);
+    if let Some(white) = white {
+        split = white.put_back(split);
+    }
+    let (split, mut classified) = classify::classify(split, &stained, radius);
     let mut drawn = Vec::new();
     if let Some(ink) = &ink {
         classify::set_covered_apart(&split.cells, ink, &mut classified);

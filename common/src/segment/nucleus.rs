@@ -1,16 +1,11 @@
 //! White cells, by their nuclei.
 
 use super::grid::Grid;
-use super::regions::{Forest, Labelled, Region, settle};
-use super::watershed::Split;
+use super::regions::{Labelled, Region};
 
 /// A region of which this part is as dark as a nucleus is (a lobe of) a nucleus: the chromatin of a parasite
 /// lies in a red cell.
 const MOSTLY: f32 = 0.45;
-/// The least part of a typical cell's area of a lobe.
-const MIN_LOBE: f32 = 0.06;
-/// How far apart two lobes of a nucleus may be, as a part of a typical cell's radius.
-const MAX_GAP: f32 = 0.5;
 
 /// How much stain a pixel holds: its optical density (natural logarithm) in red and green light together, in
 /// units of 1/64. Where things overlap it adds up; darkness doesn't.
@@ -43,14 +38,14 @@ struct Limits {
 }
 
 impl Limits {
-    /// Twice as dark in red light as the typical pixel of all regions and by at least 40/255 of the light; or
+    /// Twice as dark in red light as the typical pixel of the mask and by at least 40/255 of the light; or
     /// more than twice as dense: where two red cells overlap it is twice. Which of the two says more depends
     /// on the stain.
-    fn of(labels: &Grid<u32>, green: &Grid<u8>, red: &Grid<u8>, density: &Density) -> Self {
+    fn of(mask: &Grid<bool>, green: &Grid<u8>, red: &Grid<u8>, density: &Density) -> Self {
         let mut reds = vec![0u32; 256];
         let mut densities = vec![0u32; 1024];
-        for ((&label, &green), &red) in labels.data.iter().zip(&green.data).zip(&red.data) {
-            if label != 0 {
+        for ((&inside, &green), &red) in mask.data.iter().zip(&green.data).zip(&red.data) {
+            if inside {
                 reds[usize::from(red)] += 1;
                 densities[density.of(green, red)] += 1;
             }
@@ -84,19 +79,43 @@ pub(super) struct Nucleus {
     pub red: u32,
 }
 
-/// The nucleus of each region. `green` and `red` are the darkness in that light.
-pub(super) fn nuclei(cells: &Labelled, green: &Grid<u8>, red: &Grid<u8>) -> Vec<Nucleus> {
-    let density = Density::new();
-    let limits = Limits::of(&cells.labels, green, red, &density);
-    let mut nuclei = vec![Nucleus::default(); cells.regions.len()];
-    for ((&label, &green), &red) in cells.labels.data.iter().zip(&green.data).zip(&red.data) {
-        if label == 0 {
-            continue;
+/// Which pixels are as dark as a nucleus.
+pub(super) struct Stained {
+    /// Dense or dark in red light.
+    pub dense: Grid<bool>,
+    /// Dark in red light.
+    pub red: Grid<bool>,
+}
+
+impl Stained {
+    /// Those of a mask; `green` and `red` are the darkness in that light.
+    pub fn of(mask: &Grid<bool>, green: &Grid<u8>, red: &Grid<u8>) -> Self {
+        let density = Density::new();
+        let limits = Limits::of(mask, green, red, &density);
+        let mut stained = Self {
+            dense: mask.clone(),
+            red: mask.clone(),
+        };
+        let planes = stained.dense.data.iter_mut().zip(&mut stained.red.data);
+        let darkness = green.data.iter().zip(&red.data);
+        for ((dense, in_red), (&green, &red)) in planes.zip(darkness) {
+            *in_red &= usize::from(red) > limits.red;
+            *dense &= *in_red || density.of(green, red) > limits.density;
         }
-        let nucleus = &mut nuclei[label as usize - 1];
-        let in_red = usize::from(red) > limits.red;
-        nucleus.red += u32::from(in_red);
-        nucleus.area += u32::from(in_red || density.of(green, red) > limits.density);
+        stained
+    }
+}
+
+/// The nucleus of each region.
+pub(super) fn nuclei(cells: &Labelled, stained: &Stained) -> Vec<Nucleus> {
+    let mut nuclei = vec![Nucleus::default(); cells.regions.len()];
+    let planes = stained.dense.data.iter().zip(&stained.red.data);
+    for (&label, (&dense, &red)) in cells.labels.data.iter().zip(planes) {
+        if label != 0 && dense {
+            let nucleus = &mut nuclei[label as usize - 1];
+            nucleus.area += 1;
+            nucleus.red += u32::from(red);
+        }
     }
     nuclei
 }
@@ -106,88 +125,59 @@ pub(super) fn is_nucleus(region: &Region, nucleus: Nucleus) -> bool {
     nucleus.area as f32 >= MOSTLY * region.area as f32
 }
 
-/// Makes one region of the lobes of each nucleus: they may lie apart, or have been split like touching cells.
-/// `typical` is the area of a typical cell. The second value is what [`nuclei`] says then.
-pub(super) fn join_lobes(
-    split: Split,
-    nuclei: Vec<Nucleus>,
-    typical: f32,
-) -> (Split, Vec<Nucleus>) {
-    let regions = &split.cells.regions;
-    let mut lobes: Vec<usize> = (0..regions.len())
-        .filter(|&i| is_nucleus(&regions[i], nuclei[i]))
-        .filter(|&i| nuclei[i].area as f32 >= MIN_LOBE * typical)
-        .collect();
-    lobes.sort_by_key(|&i| regions[i].left);
-    let gap = MAX_GAP * (typical / std::f32::consts::PI).sqrt();
-    let apart = |a: usize, b: usize| b as f32 - a as f32 > gap;
-    let mut forest = Forest::default();
-    for _ in regions {
-        forest.add();
-    }
-    let mut any = false;
-    for (n, &i) in lobes.iter().enumerate() {
-        let near = lobes[n + 1..]
-            .iter()
-            .take_while(|&&j| !apart(regions[i].right, regions[j].left));
-        for &j in near {
-            let (a, b) = (&regions[i], &regions[j]);
-            if !apart(a.bottom, b.top) && !apart(b.bottom, a.top) {
-                forest.join(i as u32, j as u32);
-                any = true;
-            }
-        }
-    }
-    if !any {
-        return (split, nuclei);
-    }
-    let firsts: Vec<usize> = regions.iter().map(|region| region.first).collect();
-    let cells = settle(split.cells.labels, &mut forest);
-    let mut touching = vec![false; cells.regions.len()];
-    let mut joined = vec![Nucleus::default(); cells.regions.len()];
-    for ((&first, nucleus), &was_touching) in firsts.iter().zip(&nuclei).zip(&split.touching) {
-        let now = cells.labels.data[first] as usize - 1;
-        joined[now].area += nucleus.area;
-        joined[now].red += nucleus.red;
-        touching[now] |= was_touching;
-    }
-    (Split { cells, touching }, joined)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::distance::distances;
-    use super::super::watershed::split;
+    use super::super::regions::{Corners, connected};
     use super::*;
 
     #[test]
-    fn lobes_become_one_and_red_cells_beside_them_do_not() {
-        let [w, h] = [160, 80];
-        let lobe = |x: f32, y: f32| {
-            (x - 40.0).hypot(y - 30.0) <= 10.0 || (x - 56.0).hypot(y - 44.0) <= 10.0
+    fn a_nucleus_is_dense_and_two_cells_that_overlap_are_not() {
+        let disc = |x: f32, y: f32, at: [f32; 3]| (x - at[0]).hypot(y - at[1]) <= at[2];
+        let nucleus = |x, y| disc(x, y, [150.0, 40.0, 12.0]);
+        // Of the light that is left each cell takes the same part away.
+        let darkness = |x, y, taken: f32| {
+            let cells = [
+                [40.0, 40.0, 20.0],
+                [60.0, 40.0, 20.0],
+                [150.0, 40.0, 20.0],
+                [100.0, 40.0, 17.0],
+            ];
+            let over = cells.iter().filter(|&&at| disc(x, y, at)).count();
+            (255.0 * (1.0 - (1.0 - taken).powi(over as i32))) as u8
         };
-        let cell = |x: f32, y: f32| {
-            (x - 92.0).hypot(y - 40.0) <= 20.0 || (x - 136.0).hypot(y - 40.0) <= 20.0
+        let green = Grid::drawn([180, 80], |x, y| {
+            if nucleus(x, y) {
+                215
+            } else {
+                darkness(x, y, 0.4)
+            }
+        });
+        let red = Grid::drawn([180, 80], |x, y| {
+            if nucleus(x, y) {
+                170
+            } else {
+                darkness(x, y, 0.15)
+            }
+        });
+        let mask = green.map(|d| d > 40);
+        let stained = Stained::of(&mask, &green, &red);
+        let cells = connected(&mask, true, Corners::Joined);
+        let found = nuclei(&cells, &stained);
+        let at = |x: usize| cells.labels.data[40 * 180 + x] as usize - 1;
+        assert_eq!(found[at(40)].area, 0);
+        assert!(
+            (430..470).contains(&found[at(150)].area),
+            "{:?}",
+            found[at(150)]
+        );
+        assert_eq!(found[at(150)].area, found[at(150)].red);
+        let whole = Region {
+            area: 460,
+            ..cells.regions[at(150)]
         };
-        let mask = Grid::drawn([w, h], |x, y| lobe(x, y) || cell(x, y));
-        let dark = |light: u8| {
-            Grid::drawn([w, h], move |x, y| {
-                if lobe(x, y) {
-                    200
-                } else if cell(x, y) {
-                    light
-                } else {
-                    0
-                }
-            })
-        };
-        let (green, red) = (dark(90), dark(40));
-        let found = split(&distances(&mask), 20.0);
-        assert_eq!(found.cells.regions.len(), 4);
-        let areas = nuclei(&found.cells, &green, &red);
-        let (joined, areas) = join_lobes(found, areas, 1256.0);
-        assert_eq!(joined.cells.regions.len(), 3);
-        assert_eq!(areas.iter().filter(|nucleus| nucleus.area > 600).count(), 1);
-        assert_eq!(areas.iter().filter(|nucleus| nucleus.area == 0).count(), 2);
+        assert!(
+            is_nucleus(&whole, found[at(150)])
+                && !is_nucleus(&cells.regions[at(150)], found[at(150)])
+        );
     }
 }

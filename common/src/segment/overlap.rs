@@ -1,165 +1,248 @@
-//! Cells that overlap so far that no neck is between them.
+//! Cells that overlap so far that no neck is between them, and cells that the necks cut though they are one.
 
-use super::discs::{Disc, discs};
+use super::circles::Disc;
 use super::grid::Grid;
-use super::nucleus::Nucleus;
-use super::regions::{Forest, Region, settle};
+use super::nucleus::Stained;
+use super::regions::{Corners, Forest, Region, connected, settle};
 use super::watershed::Split;
 
-/// What the necks left whole though it is larger than this many typical cells may be several.
-const MAX_WHOLE: f32 = 1.6;
-/// Larger than this many typical cells, nothing is looked at: the work grows with the square of the cells in one
-/// thing, and of so many without a neck between them nobody can say where each ends.
-const MAX_CELLS: f32 = 12.0;
-/// A thing with more of a nucleus than this, in typical cells, is a white cell.
-const MAX_NUCLEUS: f32 = 0.3;
-/// How far a cell reaches beyond its circle, in radii.
+/// What is smaller than this many typical cells is one cell, or none.
+const MIN_CLUMP: f32 = 1.2;
+/// The part of a clump that its discs, each a little enlarged, must explain …
+const COVERED: f32 = 0.6;
+/// … where they reach this far, in radii.
+const COVERS: f32 = 1.1;
+/// How far a cell reaches beyond its disc, in radii.
 const REACH: f32 = 1.3;
-/// How many pixels around a thing are looked at, too.
-const MARGIN: usize = 2;
+/// How much more the parts must look like cells than before, as a part of the clump.
+const BETTER: f32 = 0.02;
+/// Parts between these sizes, in typical cells, may be cells.
+const CELLS: [f32; 2] = [0.5, 1.4];
+/// In what holds more of a nucleus than this, in typical cells, rims are those of chromatin.
+const MAX_NUCLEUS: f32 = 0.3;
 
-/// Parts the things in which the rims tell several cells; `None` where there are none. `typical` is the area of
-/// a typical cell.
+/// Parts clumps anew, each pixel to the disc in which it lies deepest, where the parts look more like cells than those
+/// that the necks made. `radius` is that of a typical cell.
 ///
-/// Only what is too large for a cell is looked at, each in a window of its own, so the work is no more than in
-/// proportion to the pixels.
-pub(super) fn part(
-    split: &Split,
-    nuclei: &[Nucleus],
-    green: &Grid<u8>,
-    typical: f32,
-) -> Option<Split> {
-    let radius = (typical / std::f32::consts::PI).sqrt();
-    let regions = &split.cells.regions;
-    let mut labels: Option<Grid<u32>> = None;
-    let mut forest = Forest::default();
-    for _ in regions {
-        forest.add();
+/// Each disc is looked at alone, and each pixel a fixed number of times, so the work is in proportion to the pixels.
+pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32) -> Split {
+    if discs.is_empty() {
+        return split;
     }
-    let mut parted = vec![false; regions.len()];
-    for (i, (region, nucleus)) in regions.iter().zip(nuclei).enumerate() {
-        let cells = region.area as f32 / typical;
-        if !(MAX_WHOLE..=MAX_CELLS).contains(&cells) || nucleus.area as f32 > MAX_NUCLEUS * typical
-        {
-            continue;
+    let typical = std::f32::consts::PI * radius * radius;
+    let size = [split.cells.labels.width, split.cells.labels.height];
+    let mask = split.cells.labels.map(|label| label != 0);
+    let clumps = connected(&mask, true, Corners::Joined);
+    drop(mask);
+    let clump_at = |place: usize| (clumps.labels.data[place] as usize).checked_sub(1);
+    let of_region = |region: &Region| clump_at(region.first);
+
+    let mut own: Vec<Vec<u32>> = vec![Vec::new(); clumps.regions.len()];
+    for (disc, i) in discs.iter().zip(0..) {
+        if let Some(clump) = disc.middle(size).and_then(clump_at) {
+            own[clump].push(i);
         }
-        let window = Window::around(region, green.width, green.height);
-        let label = i as u32 + 1;
-        let mask = window.cut(&split.cells.labels).map(|own| own == label);
-        let found = discs(&window.cut(green), &mask, radius);
-        if found.len() < 2 {
-            continue;
-        }
-        let labels = labels.get_or_insert_with(|| split.cells.labels.clone());
-        parted[i] = true;
-        let first = forest.len() as u32 + 1;
-        for _ in &found {
-            forest.add();
-        }
-        for (at, _) in mask.data.iter().enumerate().filter(|&(_, &inside)| inside) {
-            let (x, y) = (at % mask.width, at / mask.width);
-            if let Some(nearest) = nearest(&found, [x as f32, y as f32]) {
-                let place = (window.top + y) * green.width + window.left + x;
-                labels.data[place] = first + nearest as u32;
+    }
+    let mut parts = vec![0; clumps.regions.len()];
+    for clump in split.cells.regions.iter().filter_map(of_region) {
+        parts[clump] += 1;
+    }
+    let mut dealt: Vec<bool> = (clumps.regions.iter().zip(&own).zip(parts))
+        .map(|((region, own), parts)| {
+            let several = own.len().max(parts) > 1 && !own.is_empty();
+            several && region.area as f32 >= MIN_CLUMP * typical
+        })
+        .collect();
+
+    // In which disc each pixel lies deepest, counted from 1.
+    let mut deepest = Grid::filled(size[0], size[1], 0u32);
+    for (clump, own) in own.iter().enumerate().filter(|&(clump, _)| dealt[clump]) {
+        for &i in own {
+            let disc = &discs[i as usize];
+            for at in disc.pixels(REACH, size) {
+                let place = at[1] * size[0] + at[0];
+                let at = at.map(|v| v as f32);
+                let other = (deepest.data[place] as usize).checked_sub(1);
+                let is_deeper = |other: usize| disc.radii_to(at) < discs[other].radii_to(at);
+                if clump_at(place) == Some(clump) && other.is_none_or(is_deeper) {
+                    deepest.data[place] = i + 1;
+                }
             }
         }
     }
-    let cells = settle(labels?, &mut forest);
-    // Parts touch each other; all else is as it was.
-    let mut touching = vec![true; cells.regions.len()];
-    for ((region, &was_touching), parted) in regions.iter().zip(&split.touching).zip(parted) {
-        if !parted {
-            touching[cells.labels.data[region.first] as usize - 1] = was_touching;
+    for (clump, own) in own.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+        let (mut covered, mut nucleus) = (0u32, 0u32);
+        for &i in own {
+            let reach = discs[i as usize]
+                .pixels(COVERS, size)
+                .map(|[x, y]| y * size[0] + x);
+            for place in reach.filter(|&place| deepest.data[place] == i + 1) {
+                covered += 1;
+                nucleus += u32::from(stained.dense.data[place]);
+            }
         }
+        dealt[clump] &= covered as f32 >= COVERED * clumps.regions[clump].area as f32
+            && nucleus as f32 <= MAX_NUCLEUS * typical;
     }
-    Some(Split { cells, touching })
-}
-
-/// The disc that a pixel belongs to.
-fn nearest(discs: &[Disc], pixel: [f32; 2]) -> Option<usize> {
-    let radii = discs.iter().map(|disc| disc.radii_to(pixel)).enumerate();
-    let (nearest, radii) = radii.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    (radii <= REACH).then_some(nearest)
-}
-
-/// A part of a plane.
-struct Window {
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
-}
-
-impl Window {
-    fn around(region: &Region, width: usize, height: usize) -> Self {
-        let (left, top) = (
-            region.left.saturating_sub(MARGIN),
-            region.top.saturating_sub(MARGIN),
-        );
-        Self {
-            left,
-            top,
-            width: (region.right + MARGIN + 1).min(width) - left,
-            height: (region.bottom + MARGIN + 1).min(height) - top,
-        }
+    if !dealt.contains(&true) {
+        return split;
     }
 
-    fn cut<T: Copy>(&self, plane: &Grid<T>) -> Grid<T> {
-        let rows = self.top..self.top + self.height;
-        Grid {
-            width: self.width,
-            height: self.height,
-            data: rows
-                .flat_map(|y| &plane.row(y)[self.left..self.left + self.width])
-                .copied()
-                .collect(),
+    let first = split.cells.regions.len() as u32;
+    let mut trial = split.cells.labels.clone();
+    for (place, label) in trial
+        .data
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, label)| **label != 0)
+    {
+        *label = match (clump_at(place), deepest.data[place]) {
+            (Some(clump), disc) if dealt[clump] && disc != 0 => first + disc,
+            (Some(clump), _) if dealt[clump] => *label,
+            _ => 0,
+        };
+    }
+    drop(deepest);
+    let trial = settle(
+        trial,
+        &mut Forest::of(split.cells.regions.len() + discs.len()),
+    );
+    // How much of each clump looks like cells.
+    let likeness = |regions: &[Region]| {
+        let mut likeness = vec![0.0; dealt.len()];
+        for region in regions {
+            if let Some(clump) = of_region(region) {
+                likeness[clump] += cell_likeness(region, typical);
+            }
+        }
+        likeness
+    };
+    let (before, after) = (likeness(&split.cells.regions), likeness(&trial.regions));
+    for (clump, dealt) in dealt.iter_mut().enumerate() {
+        *dealt &= after[clump] > before[clump] + BETTER * clumps.regions[clump].area as f32;
+    }
+    if !dealt.contains(&true) {
+        return split;
+    }
+
+    let Split { cells, touching } = split;
+    let mut labels = cells.labels;
+    for (place, label) in labels.data.iter_mut().enumerate() {
+        if clump_at(place).is_some_and(|clump| dealt[clump]) {
+            *label = first + trial.labels.data[place];
         }
     }
+    let mut forest = Forest::of(cells.regions.len() + trial.regions.len());
+    drop(trial);
+    let parted = settle(labels, &mut forest);
+    // A clump that is dealt has parts that touch each other, or is one cell now; all else is as it was.
+    let mut parts = vec![0; dealt.len()];
+    for clump in parted.regions.iter().filter_map(of_region) {
+        parts[clump] += 1;
+    }
+    let mut now_touching: Vec<bool> = parted
+        .regions
+        .iter()
+        .map(|region| of_region(region).is_some_and(|clump| parts[clump] > 1))
+        .collect();
+    for (region, touching) in cells.regions.iter().zip(touching) {
+        if of_region(region).is_some_and(|clump| !dealt[clump]) {
+            now_touching[parted.labels.data[region.first] as usize - 1] = touching;
+        }
+    }
+    Split {
+        cells: parted,
+        touching: now_touching,
+    }
+}
+
+/// How much a part of a clump looks like a cell: its area, less where it isn't round, too small or too large.
+fn cell_likeness(part: &Region, typical: f32) -> f32 {
+    let cells = part.area as f32 / typical;
+    let [least, most] = CELLS;
+    let fit = if cells < least {
+        cells / least
+    } else {
+        (most / cells.max(most)).powi(2)
+    };
+    part.area as f32 * part.roundness() * fit
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::discs::discs;
     use super::super::distance::distances;
+    use super::super::rims::rims;
     use super::super::watershed::split;
     use super::*;
 
-    /// Two cells that overlap so far that they are one region, and one alone.
-    fn field() -> (Grid<u8>, Split) {
-        let dark = Grid::drawn([160, 70], |x, y| {
+    /// Cells of radius 20 in one line, as they are split by their necks, dealt to their discs, and with no pixel
+    /// or all pixels as dense as a nucleus.
+    fn parts(middles: &[f32], joined: bool, dense: bool) -> (Split, Vec<Disc>) {
+        let dark = Grid::drawn([200, 70], |x, y| {
             let disc = |cx: f32| (20.5 - (x - cx).hypot(y - 35.0)).clamp(0.0, 1.0);
-            (60.0 * (disc(30.0) + disc(56.0) + disc(130.0))) as u8
+            (60.0 * middles.iter().map(|&cx| disc(cx)).sum::<f32>()) as u8
         });
-        let found = split(&distances(&dark.map(|d| d > 30)), 20.0);
-        // As if their neck had told nothing.
-        let mut forest = Forest::default();
-        for _ in &found.cells.regions {
-            forest.add();
+        let mask = dark.map(|d| d > 30);
+        let found = discs(&rims(&dark, &mask), [200, 70], 20.0);
+        let mut cells = split(&distances(&mask), 20.0);
+        if joined {
+            // As if their neck had told nothing.
+            let mut forest = Forest::of(cells.cells.regions.len());
+            let [a, b] =
+                [middles[0], middles[1]].map(|x| cells.cells.labels.data[35 * 200 + x as usize]);
+            forest.join(a - 1, b - 1);
+            cells.cells = settle(cells.cells.labels, &mut forest);
+            cells.touching = vec![false; cells.cells.regions.len()];
         }
-        let [a, b] = [30, 56].map(|x| found.cells.labels.data[35 * 160 + x] - 1);
-        forest.join(a, b);
-        let cells = settle(found.cells.labels, &mut forest);
-        assert_eq!(cells.regions.len(), 2);
-        let touching = vec![false; 2];
-        (dark, Split { cells, touching })
+        let stained = Stained {
+            dense: mask.map(|m| m && dense),
+            red: mask.map(|_| false),
+        };
+        (deal(cells, &found, &stained, 20.0), found)
+    }
+
+    fn label_at(split: &Split, x: usize) -> usize {
+        split.cells.labels.data[35 * 200 + x] as usize
     }
 
     #[test]
     fn a_pair_without_a_neck_is_parted_and_a_cell_is_not() {
-        let (dark, split) = field();
-        let parted = part(&split, &[Nucleus::default(); 2], &dark, 1256.0).unwrap();
+        let (parted, found) = parts(&[30.0, 56.0, 150.0], true, false);
+        assert_eq!(found.len(), 3);
         assert_eq!(parted.cells.regions.len(), 3);
-        let at = |x: usize| parted.cells.labels.data[35 * 160 + x] as usize - 1;
-        assert!(at(20) != at(66) && at(20) != at(130));
-        assert!(parted.touching[at(20)] && parted.touching[at(66)] && !parted.touching[at(130)]);
+        let [a, b, alone] = [20, 66, 150].map(|x| label_at(&parted, x));
+        assert!(a != b && a != alone);
+        assert_eq!(
+            [a, b, alone].map(|label| parted.touching[label - 1]),
+            [true, true, false]
+        );
     }
 
     #[test]
-    fn what_holds_a_nucleus_is_left_whole() {
-        let (dark, split) = field();
-        let nucleus = Nucleus {
-            area: 700,
-            ..Nucleus::default()
+    fn what_holds_a_nucleus_is_left_as_it_was() {
+        let (left, _) = parts(&[30.0, 56.0, 150.0], true, true);
+        assert_eq!(left.cells.regions.len(), 2);
+        assert_eq!(label_at(&left, 20), label_at(&left, 66));
+    }
+
+    #[test]
+    fn cells_that_their_necks_tell_apart_stay_as_they_were() {
+        let (left, _) = parts(&[30.0, 69.0], false, false);
+        assert_eq!(left.cells.regions.len(), 2);
+        assert!(label_at(&left, 30) != label_at(&left, 69));
+        assert_eq!(left.touching, [true, true]);
+    }
+
+    #[test]
+    fn a_part_looks_most_like_a_cell_if_it_is_round_and_as_large() {
+        let likeness = |radius: f32| {
+            let disc = Grid::drawn([90, 90], |x, y| (x - 45.0).hypot(y - 45.0) <= radius);
+            let region = connected(&disc, true, Corners::Joined).regions[0];
+            cell_likeness(&region, 1256.0) / region.area as f32
         };
-        assert!(part(&split, &[nucleus; 2], &dark, 1256.0).is_none());
+        assert!(likeness(20.0) > 0.95);
+        assert!(likeness(10.0) < 0.6);
+        assert!(likeness(32.0) < 0.4);
     }
 }

@@ -108,6 +108,13 @@ pub(super) struct Forest {
 }
 
 impl Forest {
+    /// So many trees that are apart.
+    pub fn of(trees: usize) -> Self {
+        Self {
+            parents: (0..trees as u32).collect(),
+        }
+    }
+
     /// Plants a tree.
     pub fn add(&mut self) -> u32 {
         let tree = self.parents.len() as u32;

@@ -9,6 +9,10 @@ const MIN_STEEPNESS: f32 = 0.25;
 /// The least change over two pixels, in sixteenths of a level: below is grain.
 const MIN_STEP: u32 = 24;
 
+/// Where more than this part of all pixels are on rims there is noise, or a net: cells of the least diameter that is
+/// looked for, side by side, have less.
+const MAX_RIMS: f32 = 0.2;
+
 /// A pixel on a rim.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rim {
@@ -18,28 +22,39 @@ pub(super) struct Rim {
     pub inwards: [f32; 2],
 }
 
-/// The rims in a plane of darkness. The outlines of `mask` tell how steep a rim is.
+/// The rims in a plane of darkness, row by row; none where there is nothing but rims. The outlines of `mask` tell how
+/// steep a rim is.
 pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
     let (w, h) = (dark.width, dark.height);
     if w < 3 || h < 3 {
         return Vec::new();
     }
     let smooth = smoothed(dark);
-    let slope = |i: usize| {
-        let across =
-            |step: usize| i32::from(smooth.data[i + step]) - i32::from(smooth.data[i - step]);
-        [across(1), across(w)]
-    };
     let mut steep = Grid::filled(w, h, 0u32);
     let mut outline = Vec::new();
     for y in 1..h - 1 {
-        for i in y * w + 1..(y + 1) * w - 1 {
-            let [x, y] = slope(i);
-            steep.data[i] = (x * x + y * y) as u32;
-            if mask.data[i] != mask.data[i + 1] || mask.data[i] != mask.data[i + w] {
-                outline.push(steep.data[i]);
-            }
+        let [above, own, below] = [y - 1, y, y + 1].map(|y| smooth.row(y));
+        let across = own[2..].iter().zip(own);
+        let along = below[1..].iter().zip(&above[1..]);
+        let row = &mut steep.data[y * w + 1..(y + 1) * w - 1];
+        for ((steep, (right, left)), (below, above)) in row.iter_mut().zip(across).zip(along) {
+            let [dx, dy] =
+                [(right, left), (below, above)].map(|(&a, &b)| i32::from(a) - i32::from(b));
+            *steep = (dx * dx + dy * dy) as u32;
         }
+        let (own, below) = (mask.row(y), mask.row(y + 1));
+        let edges = own
+            .windows(2)
+            .zip(below)
+            .map(|(pair, &below)| (pair[0] != pair[1]) | (pair[0] != below));
+        let row = &steep.data[y * w..(y + 1) * w];
+        outline.extend(
+            row.iter()
+                .zip(edges)
+                .skip(1)
+                .filter(|&(_, is_edge)| is_edge)
+                .map(|(&steep, _)| steep),
+        );
     }
     if outline.is_empty() {
         return Vec::new();
@@ -48,15 +63,21 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
     let typical = *outline.select_nth_unstable(middle).1 as f32;
     // Steepness is a square here.
     let limit = ((typical * MIN_STEEPNESS * MIN_STEEPNESS) as u32).max(MIN_STEP * MIN_STEP);
+    let most = (MAX_RIMS * (w * h) as f32) as usize;
     let mut rims = Vec::new();
     for y in 1..h - 1 {
+        if rims.len() > most {
+            return Vec::new();
+        }
         for x in 1..w - 1 {
             let i = y * w + x;
             let own = steep.data[i];
             if own < limit {
                 continue;
             }
-            let [dx, dy] = slope(i);
+            let across =
+                |step: usize| i32::from(smooth.data[i + step]) - i32::from(smooth.data[i - step]);
+            let [dx, dy] = [across(1), across(w)];
             // The neighbour across the rim, to a multiple of 45°.
             let step = if 5 * dy.abs() < 2 * dx.abs() {
                 1
@@ -77,6 +98,27 @@ pub(super) fn rims(dark: &Grid<u8>, mask: &Grid<bool>) -> Vec<Rim> {
         }
     }
     rims
+}
+
+/// Each rim votes for the square in which the place is that lies at that distance on its darker side. `scale` is how
+/// many squares a pixel is wide.
+pub(super) fn vote<'r>(
+    votes: &mut Grid<u16>,
+    rims: impl Iterator<Item = &'r Rim>,
+    distance: f32,
+    scale: f32,
+) {
+    for rim in rims {
+        // One more than the column and the row: a conversion to whole numbers cuts off towards zero.
+        let [x, y] = [0, 1].map(|i| {
+            let at = rim.at[i] + distance * rim.inwards[i] + 0.5;
+            ((at * scale + 1.0) as i32 as usize).wrapping_sub(1)
+        });
+        if x < votes.width && y < votes.height {
+            let square = &mut votes.data[y * votes.width + x];
+            *square = square.saturating_add(1);
+        }
+    }
 }
 
 /// Sixteen times the mean of each pixel's neighbourhood, with the weights 1 2 1 along both axes.

@@ -154,10 +154,7 @@ fn join_fragments(basins: Labelled, distance: &Grid<u16>, radius: f32) -> Split 
         .iter()
         .map(|region| region.area as f32)
         .collect();
-    let mut forest = Forest::default();
-    for _ in &areas {
-        forest.add();
-    }
+    let mut forest = Forest::of(areas.len());
     for &((a, b), neck) in &necks {
         let (a, b) = (forest.root(a - 1) as usize, forest.root(b - 1) as usize);
         let together = areas[a] + areas[b];

@@ -3,8 +3,13 @@
 //! tract works best at batch size one with one state per core, so a [`Model`] is loaded and
 //! optimised once and every thread takes a [`Worker`] of its own.
 
+mod densenet;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use sha2::{Digest, Sha256};
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
@@ -41,6 +46,9 @@ pub enum EngineError {
         /// What the card promises.
         card: String,
     },
+    /// A weight is NaN or infinite.
+    #[error("the weights {0:?} hold a value that is no finite number; train or export it again")]
+    Weights(String),
     /// tract can't run the graph.
     #[error("tract cannot run this model: {0}")]
     Unsupported(String),
@@ -67,6 +75,16 @@ pub struct Model {
     parasitized: usize,
     sha256: String,
     plan: Arc<TypedRunnableModel>,
+    fused_blocks: usize,
+}
+
+/// What runs the dense blocks of a DenseNet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// This project's operator, where the graph has such blocks: what [`Model::load`] takes.
+    Fused,
+    /// tract's operators, one by one: to compare with.
+    Plain,
 }
 
 /// What the model says of one cell.
@@ -105,43 +123,73 @@ fn card_of(proto: &pb::ModelProto) -> Result<ModelCard, EngineError> {
     Ok(ModelCard::from_json(&json.value)?)
 }
 
+/// Checks the graph against its card and optimises it; also the number of fused blocks.
+fn prepare(
+    proto: pb::ModelProto,
+    card: &ModelCard,
+    blocks: Blocks,
+) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
+    let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
+    let mut graph = onnx()
+        .with_ignore_output_shapes(true)
+        .model_for_proto_model(&proto)
+        .map_err(unsupported)?;
+    drop(proto);
+    check_names(&graph)?;
+    let size = card.input.size as usize;
+    let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
+    let stated = graph.input_fact(0).map_err(unsupported)?;
+    if !takes_crops(stated, card.input.size) {
+        return Err(EngineError::Shape {
+            what: "input",
+            is: format!("{stated:?}"),
+            card: format!("f32 [N, 3, {size}, {size}]"),
+        });
+    }
+    graph.set_input_fact(0, wanted).map_err(unsupported)?;
+    let mut typed = graph
+        .into_typed()
+        .and_then(|typed| typed.into_decluttered())
+        .map_err(unsupported)?;
+    let fused_blocks = match blocks {
+        Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
+        Blocks::Plain => 0,
+    };
+    let typed = typed.into_optimized().map_err(unsupported)?;
+    let output = typed.output_fact(0).map_err(unsupported)?;
+    let shape = output.shape.as_concrete();
+    if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {
+        return Err(EngineError::Shape {
+            what: "output",
+            is: format!("{output:?}"),
+            card: format!("f32 [N, {}]", card.classes.len()),
+        });
+    }
+    let plan = typed.into_runnable().map_err(unsupported)?;
+    Ok((plan, fused_blocks))
+}
+
 impl Model {
     /// Reads an .onnx file, checks its card and shapes, and optimises it for batch size one.
     ///
     /// # Errors
     /// Every variant of [`EngineError`] that names something wrong with the file.
     pub fn load(onnx: &[u8]) -> Result<Self, EngineError> {
+        Self::load_with(onnx, Blocks::Fused)
+    }
+
+    /// [`Model::load`] with a choice of what runs dense blocks.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(onnx: &[u8], blocks: Blocks) -> Result<Self, EngineError> {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
-        let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
-        let mut graph = tract_onnx::onnx()
-            .with_ignore_output_shapes(true)
-            .model_for_proto_model(&proto)
-            .map_err(unsupported)?;
-        drop(proto);
-        check_names(&graph)?;
-        let size = card.input.size as usize;
-        let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
-        let stated = graph.input_fact(0).map_err(unsupported)?;
-        if !takes_crops(stated, card.input.size) {
-            return Err(EngineError::Shape {
-                what: "input",
-                is: format!("{stated:?}"),
-                card: format!("f32 [N, 3, {size}, {size}]"),
-            });
-        }
-        graph.set_input_fact(0, wanted).map_err(unsupported)?;
-        let typed = graph.into_optimized().map_err(unsupported)?;
-        let output = typed.output_fact(0).map_err(unsupported)?;
-        let shape = output.shape.as_concrete();
-        if output.datum_type != f32::datum_type() || shape != Some(&[1, card.classes.len()][..]) {
-            return Err(EngineError::Shape {
-                what: "output",
-                is: format!("{output:?}"),
-                card: format!("f32 [N, {}]", card.classes.len()),
-            });
-        }
-        let plan = typed.into_runnable().map_err(unsupported)?;
+        check_weights(&proto)?;
+        // tract panics at some files that are no sound graphs; such a file must not end a daemon.
+        let prepared = catch_unwind(AssertUnwindSafe(|| prepare(proto, &card, blocks)));
+        let (plan, fused_blocks) = prepared
+            .unwrap_or_else(|_| Err(EngineError::Unsupported("its graph is broken".into())))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
         Ok(Self {
@@ -149,12 +197,18 @@ impl Model {
             parasitized,
             sha256,
             plan,
+            fused_blocks,
         })
     }
 
     /// The model's card.
     pub fn card(&self) -> &ModelCard {
         &self.card
+    }
+
+    /// How many dense blocks run in this project's operator; 0 for a network of another kind.
+    pub fn fused_blocks(&self) -> usize {
+        self.fused_blocks
     }
 
     /// SHA-256 of the .onnx file in hex.
@@ -215,6 +269,33 @@ fn takes_crops(input: &InferenceFact, size: u32) -> bool {
         && dims.len() == 4
         && matches!(dims[0], None | Some(1))
         && dims[1..] == [Some(3), Some(size), Some(size)]
+}
+
+/// Looks for NaN and infinity in all floating-point weights: what they meet may hide them.
+fn check_weights(proto: &pb::ModelProto) -> Result<(), EngineError> {
+    let graphs = proto.graph.iter();
+    for tensor in graphs.flat_map(|graph| &graph.initializer) {
+        let finite = match tensor.data_type() {
+            DataType::Float => {
+                let raw = tensor.raw_data.as_chunks::<4>().0.iter();
+                let raw = raw.map(|&bytes| f32::from_le_bytes(bytes));
+                raw.chain(tensor.float_data.iter().copied())
+                    .all(f32::is_finite)
+            }
+            // All ones in the exponent.
+            DataType::Float16 => {
+                let raw = tensor.raw_data.as_chunks::<2>().0.iter();
+                let raw = raw.map(|&bytes| u16::from_le_bytes(bytes));
+                raw.chain(tensor.int32_data.iter().map(|&half| half as u16))
+                    .all(|half| half & 0x7C00 != 0x7C00)
+            }
+            _ => true,
+        };
+        if !finite {
+            return Err(EngineError::Weights(tensor.name.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
