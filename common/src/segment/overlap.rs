@@ -13,9 +13,7 @@ const COVERED: f32 = 0.6;
 /// … where they reach this far, in radii.
 const COVERS: f32 = 1.1;
 /// How far a cell reaches beyond its disc, in radii.
-const REACH: f32 = 1.3;
-/// How much more the parts must look like cells than before, as a part of the clump.
-const BETTER: f32 = 0.02;
+const REACH: f32 = 1.2;
 /// Parts between these sizes, in typical cells, may be cells.
 const CELLS: [f32; 2] = [0.5, 1.4];
 /// In what holds more of a nucleus than this, in typical cells, rims are those of chromatin.
@@ -43,15 +41,8 @@ pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32)
             own[clump].push(i);
         }
     }
-    let mut parts = vec![0; clumps.regions.len()];
-    for clump in split.cells.regions.iter().filter_map(of_region) {
-        parts[clump] += 1;
-    }
-    let mut dealt: Vec<bool> = (clumps.regions.iter().zip(&own).zip(parts))
-        .map(|((region, own), parts)| {
-            let several = own.len().max(parts) > 1 && !own.is_empty();
-            several && region.area as f32 >= MIN_CLUMP * typical
-        })
+    let mut dealt: Vec<bool> = (clumps.regions.iter().zip(&own))
+        .map(|(region, own)| !own.is_empty() && region.area as f32 >= MIN_CLUMP * typical)
         .collect();
 
     // In which disc each pixel lies deepest, counted from 1.
@@ -112,14 +103,15 @@ pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32)
         let mut likeness = vec![0.0; dealt.len()];
         for region in regions {
             if let Some(clump) = of_region(region) {
-                likeness[clump] += cell_likeness(region, typical);
+                likeness[clump] +=
+                    cell_likeness(region, typical, region.touches_frame(size[0], size[1]));
             }
         }
         likeness
     };
     let (before, after) = (likeness(&split.cells.regions), likeness(&trial.regions));
     for (clump, dealt) in dealt.iter_mut().enumerate() {
-        *dealt &= after[clump] > before[clump] + BETTER * clumps.regions[clump].area as f32;
+        *dealt &= after[clump] > before[clump];
     }
     if !dealt.contains(&true) {
         return split;
@@ -156,14 +148,17 @@ pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32)
     }
 }
 
-/// How much a part of a clump looks like a cell: its area, less where it isn't round, too small or too large.
-fn cell_likeness(part: &Region, typical: f32) -> f32 {
+/// How much a part of a clump looks like a cell: its area, less where it isn't round, too large, or too small though the
+/// frame doesn't cut it.
+fn cell_likeness(part: &Region, typical: f32, is_cut: bool) -> f32 {
     let cells = part.area as f32 / typical;
     let [least, most] = CELLS;
-    let fit = if cells < least {
-        cells / least
+    let fit = if cells > most {
+        (most / cells).powi(2)
+    } else if is_cut {
+        1.0
     } else {
-        (most / cells.max(most)).powi(2)
+        (cells / least).min(1.0)
     };
     part.area as f32 * part.roundness() * fit
 }
@@ -220,6 +215,14 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_over_one_that_the_frame_cuts_is_whole() {
+        let (parted, _) = parts(&[4.0, 32.0], true, false);
+        let [cut, whole] = [2, 40].map(|x| label_at(&parted, x));
+        assert!(cut != whole);
+        assert!(!parted.cells.regions[whole - 1].touches_frame(200, 70));
+    }
+
+    #[test]
     fn what_holds_a_nucleus_is_left_as_it_was() {
         let (left, _) = parts(&[30.0, 56.0, 150.0], true, true);
         assert_eq!(left.cells.regions.len(), 2);
@@ -236,13 +239,14 @@ mod tests {
 
     #[test]
     fn a_part_looks_most_like_a_cell_if_it_is_round_and_as_large() {
-        let likeness = |radius: f32| {
+        let likeness = |radius: f32, is_cut: bool| {
             let disc = Grid::drawn([90, 90], |x, y| (x - 45.0).hypot(y - 45.0) <= radius);
             let region = connected(&disc, true, Corners::Joined).regions[0];
-            cell_likeness(&region, 1256.0) / region.area as f32
+            cell_likeness(&region, 1256.0, is_cut) / region.area as f32
         };
-        assert!(likeness(20.0) > 0.95);
-        assert!(likeness(10.0) < 0.6);
-        assert!(likeness(32.0) < 0.4);
+        assert!(likeness(20.0, false) > 0.95);
+        assert!(likeness(10.0, false) < 0.6);
+        assert!(likeness(10.0, true) > 0.9);
+        assert!(likeness(32.0, true) < 0.4);
     }
 }
