@@ -40,12 +40,12 @@ fn wait_for(messages: &Receiver<Received>, topic: &str, state: DeviceState) {
     while status(&take(messages, topic, 1)[0]) != state {}
 }
 
-/// What `analyze --json` says of each image, by its file name.
+/// What `analyze --json` says of each image, by its file name: with one worker, where the station has one for each core.
 fn analyzed(folder: &std::path::Path) -> BTreeMap<String, FieldAnalysis> {
     let output = edge()
         .arg("analyze")
         .arg(folder)
-        .arg("--json")
+        .args(["--json", "--workers", "1"])
         .output()
         .unwrap();
     assert!(
