@@ -129,7 +129,6 @@ fn prepare(
     card: &ModelCard,
     blocks: Blocks,
 ) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
-    let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
     let mut graph = onnx()
         .with_ignore_output_shapes(true)
         .model_for_proto_model(&proto)
@@ -186,10 +185,7 @@ impl Model {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
         check_weights(&proto)?;
-        // tract panics at some files that are no sound graphs; such a file must not end a daemon.
-        let prepared = catch_unwind(AssertUnwindSafe(|| prepare(proto, &card, blocks)));
-        let (plan, fused_blocks) = prepared
-            .unwrap_or_else(|_| Err(EngineError::Unsupported("its graph is broken".into())))?;
+        let (plan, fused_blocks) = caught(|| prepare(proto, &card, blocks))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
         Ok(Self {
@@ -250,12 +246,31 @@ impl Model {
     /// # Errors
     /// [`EngineError::Unsupported`] when tract can't make one.
     pub fn worker(&self) -> Result<Worker<'_>, EngineError> {
-        let state = self
-            .plan
-            .spawn()
-            .map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        let state = Some(self.state()?);
         Ok(Worker { model: self, state })
     }
+
+    fn state(&self) -> Result<TypedSimpleState, EngineError> {
+        caught(|| self.plan.spawn().map_err(unsupported))
+    }
+}
+
+fn unsupported(error: TractError) -> EngineError {
+    EngineError::Unsupported(format!("{error:#}"))
+}
+
+/// Makes an error of a panic: tract has some for files that are no sound graphs, and such a file
+/// must not end a daemon. What aborts the process, as a stack or a memory that is full, can't be
+/// caught.
+fn caught<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    // Unwinding is safe: whatever a call of this has changed is dropped by the unwinding itself or
+    // never used again, but for the kernels' list, whose lock is taken over as it was left.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("without a reason");
+        Err(EngineError::Unsupported(format!("it panicked: {text}")))
+    })
 }
 
 /// Whether an input is f32 `[N, 3, size, size]`, N being 1 or a symbol.
@@ -331,7 +346,8 @@ fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
 /// One thread's state of a [`Model`].
 pub struct Worker<'m> {
     model: &'m Model,
-    state: TypedSimpleState,
+    /// `None` after a run that failed: nobody knows what it left behind.
+    state: Option<TypedSimpleState>,
 }
 
 impl Worker<'_> {
@@ -368,19 +384,24 @@ impl Worker<'_> {
     /// Runs the network on `3·S·S` values as [`crop::prepare`] makes them; one logit per class.
     ///
     /// # Errors
-    /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity.
+    /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity,
+    /// [`EngineError::Unsupported`] when tract fails; the next call begins anew.
     pub fn logits(&mut self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
         let size = self.model.card.input.size as usize;
         if input.len() != 3 * size * size {
             return Err(EngineError::Input(input.len(), 3 * size * size));
         }
+        let mut state = match self.state.take() {
+            Some(state) => state,
+            None => self.model.state()?,
+        };
         let run = |state: &mut TypedSimpleState| -> TractResult<Vec<f32>> {
             let tensor = Tensor::from_shape(&[1, 3, size, size], input)?;
             let outputs = state.run(tvec!(tensor.into()))?;
             Ok(outputs[0].view().as_slice::<f32>()?.to_vec())
         };
-        let logits =
-            run(&mut self.state).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        let logits = caught(|| run(&mut state).map_err(unsupported))?;
+        self.state = Some(state);
         if logits.iter().all(|l| l.is_finite()) {
             Ok(logits)
         } else {
@@ -398,7 +419,64 @@ fn softmax(logits: &[f32], temperature: f32, class: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use tract_onnx::tract_core::internal::*;
+
     use super::*;
+
+    /// Answers zeros, and panics at a negative first value.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Moody;
+
+    impl Op for Moody {
+        fn name(&self) -> StaticName {
+            "Moody".into()
+        }
+
+        op_as_typed_op!();
+    }
+
+    impl EvalOp for Moody {
+        not_out_of_plan!();
+
+        fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+            let input = inputs[0].try_as_plain_ram()?;
+            assert!(input.as_slice::<f32>()?[0] >= 0.0, "a bad mood");
+            Ok(tvec!(Tensor::zero::<f32>(&[1, 2])?.into_tvalue()))
+        }
+    }
+
+    impl TypedOp for Moody {
+        fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+            Ok(tvec!(f32::datum_type().fact([1, 2])))
+        }
+
+        as_op!();
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_worker_goes_on() {
+        let card = crate::model_card::tests::card();
+        let size = card.input.size as usize;
+        let mut graph = TypedModel::default();
+        let fact = f32::datum_type().fact([1, 3, size, size]);
+        let source = graph.add_source("image", fact).unwrap();
+        let made = graph.wire_node("moody", Moody, &[source]).unwrap();
+        graph.select_output_outlets(&made).unwrap();
+        let model = Model {
+            card,
+            parasitized: 0,
+            sha256: String::new(),
+            plan: graph.into_runnable().unwrap(),
+            fused_blocks: 0,
+        };
+        let mut worker = model.worker().unwrap();
+        let input = |value: f32| vec![value; 3 * size * size];
+        for _ in 0..2 {
+            assert_eq!(worker.logits(&input(1.0)).unwrap(), [0.0; 2]);
+            let failed = worker.logits(&input(-1.0)).unwrap_err().to_string();
+            assert!(failed.contains("it panicked: a bad mood"), "{failed}");
+        }
+    }
 
     #[test]
     fn softmax_is_calibrated_and_does_not_overflow() {

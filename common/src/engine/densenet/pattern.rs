@@ -163,8 +163,7 @@ pub fn dense_blocks(graph: &TypedModel) -> TractResult<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
     for id in graph.eval_order()? {
         let input = OutletId::new(id, 0);
-        let inside = |outlet: OutletId| found.iter().any(|block| block.input == outlet);
-        if !graph.node(id).op_is::<TypedConcat>() && !inside(input) {
+        if !graph.node(id).op_is::<TypedConcat>() {
             found.extend(block_at(graph, input));
         }
     }
@@ -175,6 +174,9 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
     let &[1, channels, height, width] = shape(graph, input)? else {
         return None;
     };
+    if channels == 0 || height == 0 || width == 0 {
+        return None;
+    }
     let mut parts = vec![input];
     let mut so_far = channels;
     let mut layers = Vec::new();
@@ -226,19 +228,6 @@ fn alike(a: &Layer, b: &Layer) -> bool {
     widths(a) == widths(b)
 }
 
-/// The outlets that a concatenation is made of, seen through concatenations of concatenations.
-fn parts_of(graph: &TypedModel, outlet: OutletId, into: &mut Vec<OutletId>) {
-    let node = graph.node(outlet.node);
-    match node.op_as::<TypedConcat>() {
-        Some(concat) if concat.axis == 1 => {
-            for &input in &node.inputs {
-                parts_of(graph, input, into);
-            }
-        }
-        _ => into.push(outlet),
-    }
-}
-
 /// The concatenations that consist of just these outlets.
 fn concats_of(graph: &TypedModel, parts: &[OutletId]) -> Vec<OutletId> {
     let Some(last) = parts.last() else {
@@ -247,14 +236,32 @@ fn concats_of(graph: &TypedModel, parts: &[OutletId]) -> Vec<OutletId> {
     let readers = graph.outlet_successors(*last).iter();
     let mut found: Vec<OutletId> = readers
         .map(|inlet| OutletId::new(inlet.node, 0))
-        .filter(|&outlet| {
-            let mut its = Vec::new();
-            parts_of(graph, outlet, &mut its);
-            its == parts
-        })
+        .filter(|&outlet| consists_of(graph, outlet, parts))
         .collect();
     found.dedup();
     found
+}
+
+/// Whether an outlet is these parts side by side, seen through concatenations of concatenations.
+///
+/// It stops at the first difference: a file can nest concatenations as deeply, and double them as
+/// often, as it likes.
+fn consists_of(graph: &TypedModel, outlet: OutletId, parts: &[OutletId]) -> bool {
+    let mut expected = parts.iter();
+    let mut open = vec![outlet];
+    while let Some(outlet) = open.pop() {
+        let node = graph.node(outlet.node);
+        match node.op_as::<TypedConcat>() {
+            Some(concat) if concat.axis == 1 => open.extend(node.inputs.iter().rev()),
+            _ if expected.next() == Some(&outlet) => {}
+            _ => return false,
+        }
+        // Each has at least one part.
+        if open.len() > expected.len() {
+            return false;
+        }
+    }
+    expected.next().is_none()
 }
 
 /// What reads any of these outlets, besides concatenations; an output of the model counts as none
@@ -314,7 +321,9 @@ fn transition_after(
         && plain_pool(&pool.pool_spec)
         && has_no_padding(&pool.pool_spec.padding);
     let output = OutletId::new(node.id, 0);
-    let fits = halves && shape(graph, output)?[2..] == [height / 2, width / 2];
+    // Of a single row or column nothing would be left.
+    let fits =
+        halves && height.min(width) >= 2 && shape(graph, output)?[2..] == [height / 2, width / 2];
     let transition = Transition {
         activation,
         weights,
@@ -503,4 +512,47 @@ fn by_channel(graph: &TypedModel, outlet: OutletId, channels: usize) -> Option<V
         return Some(vec![values[0]; channels]);
     }
     (shape(graph, outlet)? == [1, channels, 1, 1]).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A graph of concatenations: each of what `inputs` makes of the one before it and the source.
+    fn concats(
+        count: usize,
+        inputs: impl Fn(OutletId, OutletId) -> [OutletId; 2],
+    ) -> (TypedModel, OutletId, OutletId) {
+        let mut graph = TypedModel::default();
+        let fact = f32::datum_type().fact([1, 1, 1, 1]);
+        let source = graph.add_source("source", fact).unwrap();
+        let mut last = source;
+        for index in 0..count {
+            let concat = TypedConcat { axis: 1 };
+            let wired = graph.wire_node(index.to_string(), concat, &inputs(last, source));
+            last = wired.unwrap()[0];
+        }
+        (graph, source, last)
+    }
+
+    #[test]
+    fn concatenations_are_seen_through() {
+        let (graph, source, last) = concats(3, |last, source| [last, source]);
+        assert!(consists_of(&graph, last, &[source; 4]));
+        assert!(!consists_of(&graph, last, &[source; 3]));
+        assert!(!consists_of(&graph, last, &[source; 5]));
+        assert!(!consists_of(&graph, last, &[source, source, source, last]));
+    }
+
+    /// Walked to their end, the first would take for ever and the second all of the stack.
+    #[test]
+    fn doubled_and_deep_concatenations_are_no_trouble() {
+        let (graph, source, last) = concats(50, |last, _| [last, last]);
+        assert!(!consists_of(&graph, last, &[source; 9]));
+        for nested in [|last, source| [last, source], |last, source| [source, last]] {
+            let (graph, source, last) = concats(20_000, nested);
+            assert!(!consists_of(&graph, last, &[source; 9]));
+            assert!(consists_of(&graph, last, &vec![source; 20_001]));
+        }
+    }
 }
