@@ -75,7 +75,7 @@ pub struct Model {
     parasitized: usize,
     sha256: String,
     plan: Arc<TypedRunnableModel>,
-    fused_blocks: usize,
+    replaced: densenet::Replaced,
 }
 
 /// What runs the dense blocks of a DenseNet.
@@ -123,12 +123,12 @@ fn card_of(proto: &pb::ModelProto) -> Result<ModelCard, EngineError> {
     Ok(ModelCard::from_json(&json.value)?)
 }
 
-/// Checks the graph against its card and optimises it; also the number of fused blocks.
+/// Checks the graph against its card and optimises it; also what was replaced in it.
 fn prepare(
     proto: pb::ModelProto,
     card: &ModelCard,
     blocks: Blocks,
-) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
+) -> Result<(Arc<TypedRunnableModel>, densenet::Replaced), EngineError> {
     let mut graph = onnx()
         .with_ignore_output_shapes(true)
         .model_for_proto_model(&proto)
@@ -150,9 +150,10 @@ fn prepare(
         .into_typed()
         .and_then(|typed| typed.into_decluttered())
         .map_err(unsupported)?;
-    let fused_blocks = match blocks {
+    check_constants(&typed)?;
+    let replaced = match blocks {
         Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
-        Blocks::Plain => 0,
+        Blocks::Plain => densenet::Replaced::default(),
     };
     let typed = typed.into_optimized().map_err(unsupported)?;
     let output = typed.output_fact(0).map_err(unsupported)?;
@@ -165,7 +166,7 @@ fn prepare(
         });
     }
     let plan = typed.into_runnable().map_err(unsupported)?;
-    Ok((plan, fused_blocks))
+    Ok((plan, replaced))
 }
 
 impl Model {
@@ -185,7 +186,7 @@ impl Model {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
         check_weights(&proto)?;
-        let (plan, fused_blocks) = caught(|| prepare(proto, &card, blocks))?;
+        let (plan, replaced) = caught(|| prepare(proto, &card, blocks))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
         Ok(Self {
@@ -193,7 +194,7 @@ impl Model {
             parasitized,
             sha256,
             plan,
-            fused_blocks,
+            replaced,
         })
     }
 
@@ -204,7 +205,12 @@ impl Model {
 
     /// How many dense blocks run in this project's operator; 0 for a network of another kind.
     pub fn fused_blocks(&self) -> usize {
-        self.fused_blocks
+        self.replaced.blocks
+    }
+
+    /// Whether the beginning of a DenseNet runs in this project's operator.
+    pub fn fused_stem(&self) -> bool {
+        self.replaced.stem
     }
 
     /// SHA-256 of the .onnx file in hex.
@@ -308,6 +314,30 @@ fn check_weights(proto: &pb::ModelProto) -> Result<(), EngineError> {
         };
         if !finite {
             return Err(EngineError::Weights(tensor.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The same for the constants that tract makes of the weights, by divisions and roots: a batch norm
+/// with a negative variance, say.
+fn check_constants(graph: &TypedModel) -> Result<(), EngineError> {
+    for node in graph.nodes() {
+        let constants = node.outputs.iter().filter_map(|o| o.fact.konst.as_ref());
+        for values in constants.filter_map(|constant| constant.try_as_plain_ram().ok()) {
+            let finite = values
+                .as_slice::<f32>()
+                .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || values
+                    .as_slice::<f16>()
+                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || values
+                    .as_slice::<f64>()
+                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || !values.datum_type().is_float();
+            if !finite {
+                return Err(EngineError::Weights(node.name.clone()));
+            }
         }
     }
     Ok(())
@@ -467,7 +497,7 @@ mod tests {
             parasitized: 0,
             sha256: String::new(),
             plan: graph.into_runnable().unwrap(),
-            fused_blocks: 0,
+            replaced: densenet::Replaced::default(),
         };
         let mut worker = model.worker().unwrap();
         let input = |value: f32| vec![value; 3 * size * size];

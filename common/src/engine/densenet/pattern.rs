@@ -5,6 +5,7 @@
 //! them; concatenations may be nested (this project's export) or flat (torch's).
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::ensure;
 use tract_onnx::tract_core::ops::array::TypedConcat;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cnn::{
@@ -36,17 +37,19 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// `[channels made, channels read × width × height of the kernel]`, row by row.
+    /// `[channels made, channels read × height × width of the kernel]`, row by row.
     ///
     /// # Errors
-    /// Never: only constants of f32 are taken.
+    /// When what is folded in makes a value too large.
     pub fn matrix(&self) -> TractResult<Vec<f32>> {
         let values = self.constant.try_as_plain_ram()?;
         let rows = values.as_slice::<f32>()?.chunks_exact(self.length());
         let scaled = rows.zip(&self.scale);
-        Ok(scaled
+        let matrix: Vec<f32> = scaled
             .flat_map(|(row, scale)| row.iter().map(move |weight| weight * scale))
-            .collect())
+            .collect();
+        ensure!(finite(&matrix) && finite(&self.bias), "weights overflow");
+        Ok(matrix)
     }
 
     /// Values in a row of the matrix.
@@ -115,18 +118,14 @@ pub fn stems(graph: &TypedModel) -> Vec<FoundStem> {
 fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     let node = graph.node(reader.node);
     let spec = &node.op_as::<Conv>()?.pool_spec;
-    let PaddingSpec::Explicit(before, after) = &spec.padding else {
-        return None;
-    };
-    let (side, border) = (spec.kernel_shape[0], before[0]);
     let input = *node.inputs.first()?;
     let &[1, channels, height, width] = shape(graph, input)? else {
         return None;
     };
+    let side = *spec.kernel_shape.first()?;
+    let border = spec.computed_padding(&[height, width]).first()?.pad_before;
     let square = spec.strides()[..] == [2, 2]
-        && [before, after]
-            .iter()
-            .all(|pads| pads.iter().all(|&pad| pad == border))
+        && has_border(spec, [height, width], border)
         && height.min(width) + 2 * border >= side;
     let (mut weights, made) = square.then(|| kernel_of(graph, reader, channels, side))??;
     let between = weights.bias.len();
@@ -138,9 +137,7 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     let fits = maximum.with_index_outputs.is_none()
         && spec.kernel_shape[..] == [3, 3]
         && spec.strides()[..] == [2, 2]
-        && plain_pool(spec)
-        && matches!(&spec.padding, PaddingSpec::Explicit(before, after)
-            if before[..] == [1, 1] && after[..] == [1, 1]);
+        && plain_pool(spec);
     let geometry = Geometry {
         input: [channels, height, width],
         side,
@@ -149,6 +146,7 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     };
     let output = OutletId::new(pool.id, 0);
     let (rows, columns) = geometry.made();
+    let fits = fits && has_border(spec, [rows, columns], 1);
     let made = [1, between, rows.div_ceil(2), columns.div_ceil(2)];
     (fits && shape(graph, output)? == made).then_some(FoundStem {
         input,
@@ -184,6 +182,8 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
     let mut transition = None;
     // All outlets that hold the channels so far: the same concatenation may be written twice.
     let mut current = vec![input];
+    // What is only read inside, and by what nodes.
+    let (mut inner, mut inside) = (Vec::new(), Vec::new());
     loop {
         // A layer must be the only reader; concatenations read on.
         let readers = readers_but_concats(graph, &current);
@@ -201,6 +201,11 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
             }
             so_far += made;
             layers.push(layer);
+            // All but the input, which is there for others too.
+            inner.extend(current.into_iter().filter(|&outlet| outlet != input));
+            inner.push(new);
+            inside.push(reader.node);
+            inside.extend(next.iter().map(|concat| concat.node));
             current = next;
             output = current[0];
             continue;
@@ -208,11 +213,14 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
         if let Some((found, end)) = transition_after(graph, *reader, so_far, [height, width]) {
             transition = Some(found);
             output = end;
+            inner.extend(current.iter().copied().filter(|&outlet| outlet != input));
+            inside.push(reader.node);
         }
         break;
     }
     // Whoever else reads the block's channels must find them: only one outlet is replaced.
     let whole = transition.is_some() || current.len() == 1;
+    let whole = whole && read_by(graph, &inner, &inside);
     (!layers.is_empty() && whole).then_some(Found {
         input,
         output,
@@ -264,8 +272,17 @@ fn consists_of(graph: &TypedModel, outlet: OutletId, parts: &[OutletId]) -> bool
     expected.next().is_none()
 }
 
-/// What reads any of these outlets, besides concatenations; an output of the model counts as none
-/// but stops the search, since it isn't alone then.
+/// Whether nothing but these nodes reads the outlets: else they'd be computed twice, in the block
+/// and for the others.
+fn read_by(graph: &TypedModel, outlets: &[OutletId], nodes: &[usize]) -> bool {
+    let shown = graph.output_outlets().unwrap_or_default();
+    outlets.iter().all(|outlet| {
+        let mut readers = graph.outlet_successors(*outlet).iter();
+        !shown.contains(outlet) && readers.all(|reader| nodes.contains(&reader.node))
+    })
+}
+
+/// What reads any of these outlets, besides concatenations.
 fn readers_but_concats(graph: &TypedModel, outlets: &[OutletId]) -> Vec<InletId> {
     outlets
         .iter()
@@ -365,7 +382,9 @@ fn activation(
                 .zip(&by)
                 .for_each(|(shift, by)| *shift -= by);
         } else if op.0.is::<math::Max>() && by.iter().all(|&by| by == 0.0) {
-            return Some((Activation { scale, shift }, after));
+            // Folded, they may overflow where one by one they don't.
+            return (finite(&scale) && finite(&shift))
+                .then_some((Activation { scale, shift }, after));
         } else {
             return None;
         }
@@ -462,8 +481,21 @@ fn kernel_of(
         .then_some((weights, OutletId::new(node.id, 0)))
 }
 
+fn finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
 fn plain_pool(spec: &PoolSpec) -> bool {
     spec.data_format == DataFormat::NCHW && spec.dilations()[..] == [1, 1]
+}
+
+/// Whether a plane gets so many zeros on each side, however that is written down.
+fn has_border(spec: &PoolSpec, plane: [usize; 2], border: usize) -> bool {
+    let computed = spec.computed_padding(&plane);
+    let mut pads = computed
+        .iter()
+        .flat_map(|pads| [pads.pad_before, pads.pad_after]);
+    pads.all(|pad| pad == border)
 }
 
 fn has_no_padding(padding: &PaddingSpec) -> bool {
