@@ -1,7 +1,12 @@
 #!/usr/bin/env python3
-"""The turns of scripts/bench-engine.sh: EDGE MODEL CALLS SIZE..."""
+"""The turns of scripts/bench-engine.sh: EDGE MODEL CALLS SIZE...
+
+ONNX Runtime is timed around Python's session.run, ours and plain tract inside smearscope-edge: some microseconds of
+Python are in the former. Ends with 1 where logits lie too far apart, or where LEAST is set and runtime/ours is less.
+"""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,6 +20,8 @@ import onnxruntime
 
 WARM_UP = 8
 CARD = "smearscope.card"
+# How far our logits may be from the others'.
+TOLERANCE = 1e-3
 
 
 def at_size(path, size):
@@ -72,6 +79,8 @@ def turns(edge, model, calls, size, folder):
 
 def main():
     edge, model, calls, *sizes = sys.argv[1:]
+    least = float(os.environ.get("LEAST") or 0)
+    failures = []
     print(f"ONNX Runtime {onnxruntime.__version__}; medians of {calls} turns in ms, one thread, one crop at a time")
     print("size  runtime    ours   plain  runtime/ours  plain/ours  logits apart: runtime    plain")
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +91,12 @@ def main():
                 f"{apart[0]:>23.1e}{apart[1]:>9.1e}",
                 flush=True,
             )
+            if not max(apart) <= TOLERANCE:
+                failures.append(f"at {size} pixels logits lie {max(apart):.1e} apart, more than {TOLERANCE}")
+            if theirs / ours < least:
+                failures.append(f"at {size} pixels runtime/ours is {theirs / ours:.2f}, less than {least}")
+    if failures:
+        sys.exit("error: " + "; ".join(failures))
 
 
 if __name__ == "__main__":

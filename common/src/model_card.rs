@@ -315,10 +315,10 @@ impl ModelCard {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn card() -> ModelCard {
+    pub(crate) fn card() -> ModelCard {
         ModelCard {
             schema: SCHEMA.into(),
             name: "test".into(),

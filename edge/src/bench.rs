@@ -15,7 +15,7 @@ use smearscope_common::segment::segment;
 use smearscope_common::synth::{SmearSpec, smear};
 
 use crate::cli::BenchArgs;
-use crate::exit::OrBadInput;
+use crate::exit::{OrBadInput, bad_input};
 use crate::model;
 
 /// How often each thread judges a crop.
@@ -38,6 +38,7 @@ struct Figures {
     segment_ms_per_field: f64,
     /// By turns with plain tract, on one thread.
     fused_blocks: usize,
+    fused_stem: bool,
     alone_median_ms_per_crop: f64,
     plain_median_ms_per_crop: f64,
 }
@@ -84,6 +85,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         crops_per_s,
         segment_ms_per_field: median(segment_ms.collect()),
         fused_blocks: model.fused_blocks(),
+        fused_stem: model.fused_stem(),
         alone_median_ms_per_crop,
         plain_median_ms_per_crop,
     };
@@ -170,10 +172,21 @@ fn take_turns(path: Option<&Path>, input: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot read {}", input.display()))
         .or_bad_input()?;
     let (values, rest) = bytes.as_chunks::<4>();
-    anyhow::ensure!(rest.is_empty(), "{} holds no f32 values", input.display());
+    if !rest.is_empty() {
+        let file = input.display();
+        return Err(bad_input(format!(
+            "{file} is no file of f32 values: write 4 bytes each"
+        )));
+    }
     let values: Vec<f32> = values.iter().map(|&v| f32::from_le_bytes(v)).collect();
     let model = model::load_untested(path, Blocks::Fused)?;
     let plain = model::load_untested(path, Blocks::Plain)?;
+    let wanted = 3 * (model.card().input.size as usize).pow(2);
+    if values.len() != wanted {
+        let (file, found) = (input.display(), values.len());
+        let message = format!("{file} has {found} values, but the model wants {wanted}");
+        return Err(bad_input(message));
+    }
     let (mut ours, mut plains) = (model.worker()?, plain.worker()?);
     let run = |worker: &mut Worker<'_>| -> Result<Turn, EngineError> {
         let begun = Instant::now();
@@ -186,7 +199,10 @@ fn take_turns(path: Option<&Path>, input: &Path) -> anyhow::Result<()> {
         let turn = match line?.trim() {
             "ours" => run(&mut ours)?,
             "plain" => run(&mut plains)?,
-            other => anyhow::bail!("{other:?} has no turn: write `ours` or `plain`"),
+            other => {
+                let message = format!("{other:?} has no turn: write `ours` or `plain`");
+                return Err(bad_input(message));
+            }
         };
         writeln!(out, "{}", serde_json::to_string(&turn)?)?;
         out.flush()?;

@@ -75,7 +75,7 @@ pub struct Model {
     parasitized: usize,
     sha256: String,
     plan: Arc<TypedRunnableModel>,
-    fused_blocks: usize,
+    replaced: densenet::Replaced,
 }
 
 /// What runs the dense blocks of a DenseNet.
@@ -123,13 +123,12 @@ fn card_of(proto: &pb::ModelProto) -> Result<ModelCard, EngineError> {
     Ok(ModelCard::from_json(&json.value)?)
 }
 
-/// Checks the graph against its card and optimises it; also the number of fused blocks.
+/// Checks the graph against its card and optimises it; also what was replaced in it.
 fn prepare(
     proto: pb::ModelProto,
     card: &ModelCard,
     blocks: Blocks,
-) -> Result<(Arc<TypedRunnableModel>, usize), EngineError> {
-    let unsupported = |e: TractError| EngineError::Unsupported(format!("{e:#}"));
+) -> Result<(Arc<TypedRunnableModel>, densenet::Replaced), EngineError> {
     let mut graph = onnx()
         .with_ignore_output_shapes(true)
         .model_for_proto_model(&proto)
@@ -151,9 +150,10 @@ fn prepare(
         .into_typed()
         .and_then(|typed| typed.into_decluttered())
         .map_err(unsupported)?;
-    let fused_blocks = match blocks {
+    check_constants(&typed)?;
+    let replaced = match blocks {
         Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
-        Blocks::Plain => 0,
+        Blocks::Plain => densenet::Replaced::default(),
     };
     let typed = typed.into_optimized().map_err(unsupported)?;
     let output = typed.output_fact(0).map_err(unsupported)?;
@@ -166,7 +166,7 @@ fn prepare(
         });
     }
     let plan = typed.into_runnable().map_err(unsupported)?;
-    Ok((plan, fused_blocks))
+    Ok((plan, replaced))
 }
 
 impl Model {
@@ -186,10 +186,7 @@ impl Model {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
         check_weights(&proto)?;
-        // tract panics at some files that are no sound graphs; such a file must not end a daemon.
-        let prepared = catch_unwind(AssertUnwindSafe(|| prepare(proto, &card, blocks)));
-        let (plan, fused_blocks) = prepared
-            .unwrap_or_else(|_| Err(EngineError::Unsupported("its graph is broken".into())))?;
+        let (plan, replaced) = caught(|| prepare(proto, &card, blocks))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
         Ok(Self {
@@ -197,7 +194,7 @@ impl Model {
             parasitized,
             sha256,
             plan,
-            fused_blocks,
+            replaced,
         })
     }
 
@@ -208,7 +205,12 @@ impl Model {
 
     /// How many dense blocks run in this project's operator; 0 for a network of another kind.
     pub fn fused_blocks(&self) -> usize {
-        self.fused_blocks
+        self.replaced.blocks
+    }
+
+    /// Whether the beginning of a DenseNet runs in this project's operator.
+    pub fn fused_stem(&self) -> bool {
+        self.replaced.stem
     }
 
     /// SHA-256 of the .onnx file in hex.
@@ -250,12 +252,31 @@ impl Model {
     /// # Errors
     /// [`EngineError::Unsupported`] when tract can't make one.
     pub fn worker(&self) -> Result<Worker<'_>, EngineError> {
-        let state = self
-            .plan
-            .spawn()
-            .map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        let state = Some(self.state()?);
         Ok(Worker { model: self, state })
     }
+
+    fn state(&self) -> Result<TypedSimpleState, EngineError> {
+        caught(|| self.plan.spawn().map_err(unsupported))
+    }
+}
+
+fn unsupported(error: TractError) -> EngineError {
+    EngineError::Unsupported(format!("{error:#}"))
+}
+
+/// Makes an error of a panic: tract has some for files that are no sound graphs, and such a file
+/// must not end a daemon. What aborts the process, as a stack or a memory that is full, can't be
+/// caught.
+fn caught<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    // Unwinding is safe: whatever a call of this has changed is dropped by the unwinding itself or
+    // never used again, but for the kernels' list, whose lock is taken over as it was left.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("without a reason");
+        Err(EngineError::Unsupported(format!("it panicked: {text}")))
+    })
 }
 
 /// Whether an input is f32 `[N, 3, size, size]`, N being 1 or a symbol.
@@ -298,6 +319,30 @@ fn check_weights(proto: &pb::ModelProto) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// The same for the constants that tract makes of the weights, by divisions and roots: a batch norm
+/// with a negative variance, say.
+fn check_constants(graph: &TypedModel) -> Result<(), EngineError> {
+    for node in graph.nodes() {
+        let constants = node.outputs.iter().filter_map(|o| o.fact.konst.as_ref());
+        for values in constants.filter_map(|constant| constant.try_as_plain_ram().ok()) {
+            let finite = values
+                .as_slice::<f32>()
+                .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || values
+                    .as_slice::<f16>()
+                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || values
+                    .as_slice::<f64>()
+                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
+                || !values.datum_type().is_float();
+            if !finite {
+                return Err(EngineError::Weights(node.name.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
     let names = |outlets: &[OutletId]| -> Vec<String> {
         outlets
@@ -331,7 +376,8 @@ fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
 /// One thread's state of a [`Model`].
 pub struct Worker<'m> {
     model: &'m Model,
-    state: TypedSimpleState,
+    /// `None` after a run that failed: nobody knows what it left behind.
+    state: Option<TypedSimpleState>,
 }
 
 impl Worker<'_> {
@@ -368,19 +414,24 @@ impl Worker<'_> {
     /// Runs the network on `3·S·S` values as [`crop::prepare`] makes them; one logit per class.
     ///
     /// # Errors
-    /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity.
+    /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity,
+    /// [`EngineError::Unsupported`] when tract fails; the next call begins anew.
     pub fn logits(&mut self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
         let size = self.model.card.input.size as usize;
         if input.len() != 3 * size * size {
             return Err(EngineError::Input(input.len(), 3 * size * size));
         }
+        let mut state = match self.state.take() {
+            Some(state) => state,
+            None => self.model.state()?,
+        };
         let run = |state: &mut TypedSimpleState| -> TractResult<Vec<f32>> {
             let tensor = Tensor::from_shape(&[1, 3, size, size], input)?;
             let outputs = state.run(tvec!(tensor.into()))?;
             Ok(outputs[0].view().as_slice::<f32>()?.to_vec())
         };
-        let logits =
-            run(&mut self.state).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        let logits = caught(|| run(&mut state).map_err(unsupported))?;
+        self.state = Some(state);
         if logits.iter().all(|l| l.is_finite()) {
             Ok(logits)
         } else {
@@ -398,7 +449,64 @@ fn softmax(logits: &[f32], temperature: f32, class: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use tract_onnx::tract_core::internal::*;
+
     use super::*;
+
+    /// Answers zeros, and panics at a negative first value.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Moody;
+
+    impl Op for Moody {
+        fn name(&self) -> StaticName {
+            "Moody".into()
+        }
+
+        op_as_typed_op!();
+    }
+
+    impl EvalOp for Moody {
+        not_out_of_plan!();
+
+        fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+            let input = inputs[0].try_as_plain_ram()?;
+            assert!(input.as_slice::<f32>()?[0] >= 0.0, "a bad mood");
+            Ok(tvec!(Tensor::zero::<f32>(&[1, 2])?.into_tvalue()))
+        }
+    }
+
+    impl TypedOp for Moody {
+        fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+            Ok(tvec!(f32::datum_type().fact([1, 2])))
+        }
+
+        as_op!();
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_worker_goes_on() {
+        let card = crate::model_card::tests::card();
+        let size = card.input.size as usize;
+        let mut graph = TypedModel::default();
+        let fact = f32::datum_type().fact([1, 3, size, size]);
+        let source = graph.add_source("image", fact).unwrap();
+        let made = graph.wire_node("moody", Moody, &[source]).unwrap();
+        graph.select_output_outlets(&made).unwrap();
+        let model = Model {
+            card,
+            parasitized: 0,
+            sha256: String::new(),
+            plan: graph.into_runnable().unwrap(),
+            replaced: densenet::Replaced::default(),
+        };
+        let mut worker = model.worker().unwrap();
+        let input = |value: f32| vec![value; 3 * size * size];
+        for _ in 0..2 {
+            assert_eq!(worker.logits(&input(1.0)).unwrap(), [0.0; 2]);
+            let failed = worker.logits(&input(-1.0)).unwrap_err().to_string();
+            assert!(failed.contains("it panicked: a bad mood"), "{failed}");
+        }
+    }
 
     #[test]
     fn softmax_is_calibrated_and_does_not_overflow() {

@@ -75,7 +75,7 @@ pub(super) struct Fit {
     /// The part of its circumference, as far as that lies in the plane, that has a rim.
     pub support: f32,
     /// Places in the list of rims.
-    pub rims: Vec<usize>,
+    pub rims: Box<[u32]>,
 }
 
 /// The one with the most support is the greatest, then the topmost.
@@ -158,10 +158,10 @@ impl Rims {
 
     /// Keeps the rims that a disc explains from all others, if they are all free.
     pub fn take(&mut self, fit: &Fit) -> bool {
-        let free = fit.rims.iter().all(|&rim| !self.used[rim]);
+        let free = fit.rims.iter().all(|&rim| !self.used[rim as usize]);
         if free {
             for &rim in &fit.rims {
-                self.used[rim] = true;
+                self.used[rim as usize] = true;
             }
         }
         free
@@ -219,7 +219,7 @@ impl Rims {
         (support >= MIN_SUPPORT).then(|| Fit {
             disc,
             support,
-            rims: found.into_iter().map(|(_, i)| i).collect(),
+            rims: found.iter().map(|&(_, i)| i as u32).collect(),
         })
     }
 

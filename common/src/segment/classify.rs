@@ -21,12 +21,7 @@ const MIN_PIXELS: u32 = 6;
 const MIN_ROUNDNESS: f32 = 0.3;
 /// The largest diameter of a cell, as a part of the frame's shorter side.
 const MAX_OF_FRAME: f32 = 0.6;
-/// A white cell has a nucleus of at least this part of a typical red cell's area; in a schizont less is as dense …
-const WHITE_NUCLEUS: f32 = 0.75;
-/// … or of this part, if it takes as much red light away as hemoglobin and a parasite don't …
-const WHITE_RED: f32 = 0.5;
-/// … or if it is less round than a schizont, because it has lobes.
-const WHITE_LOBED: f32 = 0.5;
+/// What is nearly all nucleus and less round has lobes: it is no red cell, though too small for a white one.
 const LOBED_ROUNDNESS: f32 = 0.7;
 
 /// A cell of which ink and its outline hide more than this part can't be judged.
@@ -54,8 +49,14 @@ pub(super) struct Classified {
     pub area: Option<f32>,
 }
 
-/// Sorts the regions, and makes one of those that are lobes of one nucleus. `radius` is that of a typical cell, as far as was known before the clumps were split.
-pub(super) fn classify(split: Split, stained: &Stained, radius: f32) -> (Split, Classified) {
+/// Sorts the regions. `is_white` says which are white cells; empty if none is. `radius` is that of a typical cell, as far
+/// as was known before the clumps were split.
+pub(super) fn classify(
+    split: &Split,
+    stained: &Stained,
+    is_white: &[bool],
+    radius: f32,
+) -> Classified {
     let regions = &split.cells.regions;
     let (width, height) = (split.cells.labels.width, split.cells.labels.height);
     let disc = std::f32::consts::PI * radius * radius;
@@ -77,18 +78,15 @@ pub(super) fn classify(split: Split, stained: &Stained, radius: f32) -> (Split, 
         .iter()
         .zip(&nuclei)
         .zip(&split.touching)
-        .map(|((region, &nucleus), &touching)| {
+        .enumerate()
+        .map(|(i, ((region, &nucleus), &touching))| {
             let size = region.area as f32;
-            let nuclear = nucleus.area as f32 / typical;
             let is_lobed = is_nucleus(region, nucleus) && region.roundness() < LOBED_ROUNDNESS;
             if size < MIN_THING * typical || region.area < MIN_PIXELS {
                 Kind::Grain
             } else if !whole(region) {
                 Kind::Other(OtherKind::Edge)
-            } else if nuclear >= WHITE_NUCLEUS
-                || nucleus.red as f32 >= WHITE_RED * typical
-                || nuclear >= WHITE_LOBED && is_lobed
-            {
+            } else if is_white.get(i) == Some(&true) {
                 Kind::Other(OtherKind::WhiteCell)
             } else if size < MIN_CELL * typical {
                 Kind::Other(
@@ -110,7 +108,10 @@ pub(super) fn classify(split: Split, stained: &Stained, radius: f32) -> (Split, 
             }
         })
         .collect();
-    (split, Classified { kinds, area })
+    Classified {
+        kinds,
+        area: area.map(|_| typical),
+    }
 }
 
 /// Makes debris of the cells that are hidden by what was drawn into the picture: nobody can say what is in them.

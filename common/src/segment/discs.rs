@@ -17,8 +17,10 @@ const SQUARE: f32 = 0.16;
 const MIN_VOTES: f32 = 0.3;
 /// A candidate has at least this part of the votes of each square around it.
 const NEARLY_BEST: f32 = 0.9;
-/// Smaller circles can't be told from grain, in pixels.
+/// Smaller circles can't be told from grain, in pixels …
 const MIN_RADIUS: f32 = 4.0;
+/// … and a plane is reduced until cells are smaller than this: what seems to be larger is no cell.
+const MAX_RADIUS: f32 = 70.0;
 /// Centres that are closer than this, as a part of the smaller radius, are one cell's.
 const MIN_APART: f32 = 1.2;
 
@@ -28,7 +30,7 @@ const MIN_APART: f32 = 1.2;
 /// 1975, 120–122). Circles are fitted where many votes fall together; the one with the most rim around it
 /// takes its rims away from the others, then the next.
 pub(super) fn discs(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<Disc> {
-    if typical < MIN_RADIUS {
+    if !(MIN_RADIUS..=MAX_RADIUS).contains(&typical) {
         return Vec::new();
     }
     let mut rims = Rims::new(rims, size, typical);
@@ -62,26 +64,28 @@ fn candidates(rims: &[Rim], size: [usize; 2], typical: f32) -> Vec<[f32; 2]> {
         vote(&mut votes, rims.iter(), r, 1.0 / side);
     }
     // A circle's rims vote three times for the squares around its centre.
-    let least = (3.0 * MIN_VOTES * TAU * typical) as u16;
+    let least = (3.0 * MIN_VOTES * TAU * typical) as u32;
     let around = |x: usize, y: usize| {
         let columns = x.saturating_sub(1)..(x + 2).min(columns);
         let rows = y.saturating_sub(1)..(y + 2).min(rows);
         rows.flat_map(move |y| columns.clone().map(move |x| [x, y]))
     };
-    let mut sums = votes.clone();
+    let mut sums = votes.map(u32::from);
     for (at, sum) in sums.data.iter_mut().enumerate() {
         let near = around(at % columns, at / columns);
-        *sum = near.map(|[x, y]| votes.data[y * columns + x]).sum();
+        *sum = near
+            .map(|[x, y]| u32::from(votes.data[y * columns + x]))
+            .sum();
     }
     let is_candidate = |&[x, y]: &[usize; 2]| {
         let own = sums.data[y * columns + x];
-        let beats = |other: u16| f32::from(own) >= NEARLY_BEST * f32::from(other);
+        let beats = |other: u32| own as f32 >= NEARLY_BEST * other as f32;
         own > least && around(x, y).all(|[x, y]| beats(sums.data[y * columns + x]))
     };
     (0..rows)
         .flat_map(|y| (0..columns).map(move |x| [x, y]))
         .filter(is_candidate)
-        .map(|at| at.map(|v| (v as f32 + 0.5) * side))
+        .map(|at| at.map(|v| (v as f32 + 0.5) * side - 0.5))
         .collect()
 }
 

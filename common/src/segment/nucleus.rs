@@ -1,4 +1,4 @@
-//! White cells, by their nuclei.
+//! Which pixels are as densely stained as a nucleus is.
 
 use super::grid::Grid;
 use super::regions::{Labelled, Region};

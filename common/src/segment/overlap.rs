@@ -230,11 +230,26 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_their_necks_tell_apart_stay_as_they_were() {
-        let (left, _) = parts(&[30.0, 69.0], false, false);
-        assert_eq!(left.cells.regions.len(), 2);
-        assert!(label_at(&left, 30) != label_at(&left, 69));
-        assert_eq!(left.touching, [true, true]);
+    fn cells_that_their_necks_tell_apart_keep_their_pixels() {
+        let mask = Grid::drawn([120, 70], |x, y| {
+            let disc = |cx: f32, r: f32| (x - cx).hypot(y - 35.0) <= r;
+            disc(30.0, 20.0) || disc(69.0, 20.0)
+        });
+        let cells = split(&distances(&mask), 20.0);
+        let before = cells.cells.labels.clone();
+        // A circle that says less than the necks.
+        let wrong = Disc {
+            centre: [49.0, 35.0],
+            radius: 18.0,
+        };
+        let none = mask.map(|_| false);
+        let stained = Stained {
+            dense: none.clone(),
+            red: none,
+        };
+        let after = deal(cells, &[wrong], &stained, 20.0);
+        assert_eq!(after.cells.labels, before);
+        assert_eq!(after.touching, [true, true]);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) fn voted_radius(rims: &[Rim], mask: &Grid<bool>) -> Option<f32> {
         }
         radius *= STEP;
     }
-    best.1
+    // Most at the first radius is no peak: the cells may be smaller still.
+    best.1.filter(|&radius| radius > RADII[0])
 }
 
 /// The area of the cells of a radius, each counted by the cube of the part of its rim that there is: a whole rim says

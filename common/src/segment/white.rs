@@ -4,7 +4,7 @@
 use super::distance::{UNIT, distances};
 use super::grid::Grid;
 use super::nucleus::Stained;
-use super::regions::{Corners, Forest, Labelled, connected, settle};
+use super::regions::{Corners, Forest, Labelled, Region, connected, settle};
 use super::watershed::Split;
 
 /// A white cell's nucleus has at least this part of a typical red cell's area; in a schizont less is as dense …
@@ -13,7 +13,7 @@ const NUCLEUS: f32 = 0.75;
 const RED: f32 = 0.5;
 /// The least part of a typical cell's area of a lobe.
 const MIN_LOBE: f32 = 0.06;
-/// How far apart two lobes of a nucleus may be, as a part of a typical cell's radius.
+/// How far apart the boxes of two lobes of a nucleus may be, as a part of a typical cell's radius.
 const MAX_GAP: f32 = 0.35;
 /// How far the body reaches beyond the nucleus, as a part of a typical cell's radius.
 const BODY: f32 = 0.6;
@@ -31,13 +31,30 @@ impl White {
     pub fn take_out(mask: &mut Grid<bool>, stained: &Stained, radius: f32) -> Option<Self> {
         let nuclei = nuclei(stained, std::f32::consts::PI * radius * radius)?;
         let reach = (BODY * radius * f32::from(UNIT)) as u16;
-        let mut bodies = mask.clone();
-        let from_nuclei = distances(&nuclei.map(|nucleus| !nucleus));
-        for (body, distance) in bodies.data.iter_mut().zip(from_nuclei.data) {
-            *body &= distance <= reach;
+        let mut near = mask.clone();
+        let from_nuclei = distances(&nuclei.map(|nucleus| nucleus == 0));
+        for (near, distance) in near.data.iter_mut().zip(from_nuclei.data) {
+            *near &= distance <= reach;
         }
+        // What holds a lobe is part of the body, and all that holds lobes of one nucleus is one body.
+        let parts = connected(&near, true, Corners::Joined);
+        let count = parts.regions.len();
+        let most = nuclei.data.iter().copied().max().unwrap_or(0) as usize;
+        let mut forest = Forest::of(count + most);
+        let mut holds_lobe = vec![false; count];
+        for (&part, &nucleus) in parts.labels.data.iter().zip(&nuclei.data) {
+            if part != 0 && nucleus != 0 {
+                holds_lobe[part as usize - 1] = true;
+                forest.join(part - 1, count as u32 + nucleus - 1);
+            }
+        }
+        let labels = parts.labels.map(|part| match part {
+            0 => 0,
+            part if holds_lobe[part as usize - 1] => part,
+            _ => 0,
+        });
         let mut white = Self {
-            bodies: connected(&bodies, true, Corners::Joined),
+            bodies: settle(labels, &mut forest),
         };
         white.clear(mask);
         white.add_fringes(mask, FRINGE * std::f32::consts::PI * radius * radius);
@@ -51,15 +68,10 @@ impl White {
         let labels = &mut self.bodies.labels;
         // The body that each of the rest touches, 0 for none.
         let mut touched = vec![0; rest.regions.len()];
-        for step in [1, labels.width] {
-            for i in 0..labels.data.len().saturating_sub(step) {
-                for (body, rest) in [(i, i + step), (i + step, i)]
-                    .map(|(a, b)| (labels.data[a], rest.labels.data[b] as usize))
-                {
-                    if body != 0 && rest != 0 {
-                        touched[rest - 1] = body;
-                    }
-                }
+        for (body, beside) in neighbours(labels.width, labels.height) {
+            let (body, rest) = (labels.data[body], rest.labels.data[beside] as usize);
+            if body != 0 && rest != 0 {
+                touched[rest - 1] = body;
             }
         }
         for (label, &rest_label) in labels.data.iter_mut().zip(&rest.labels.data) {
@@ -83,12 +95,13 @@ impl White {
         self.bodies.labels.data[place] != 0
     }
 
-    /// Makes each of them a region beside the others.
-    pub fn put_back(&self, split: Split) -> Split {
+    /// Makes each of them a region beside the others. The second value says which regions they are.
+    pub fn put_back(&self, split: Split) -> (Split, Vec<bool>) {
         let Split { cells, touching } = split;
         let first = cells.regions.len() as u32;
         let mut labels = cells.labels;
-        for (label, &body) in labels.data.iter_mut().zip(&self.bodies.labels.data) {
+        let bodies = &self.bodies.labels.data;
+        for (label, &body) in labels.data.iter_mut().zip(bodies) {
             if body != 0 {
                 *label = first + body;
             }
@@ -99,15 +112,50 @@ impl White {
         for (region, touching) in cells.regions.iter().zip(touching) {
             now_touching[all.labels.data[region.first] as usize - 1] = touching;
         }
-        Split {
+        let is_white: Vec<bool> = all
+            .regions
+            .iter()
+            .map(|region| bodies[region.first] != 0)
+            .collect();
+        for (body, beside) in neighbours(all.labels.width, all.labels.height) {
+            if bodies[body] != 0
+                && let Some(region) = (all.labels.data[beside] as usize).checked_sub(1)
+                && !is_white[region]
+            {
+                now_touching[region] = true;
+                now_touching[all.labels.data[body] as usize - 1] = true;
+            }
+        }
+        let split = Split {
             cells: all,
             touching: now_touching,
-        }
+        };
+        (split, is_white)
     }
 }
 
-/// The pixels of the nuclei of white cells; `None` where there are none. `typical` is the area of a red cell.
-fn nuclei(stained: &Stained, typical: f32) -> Option<Grid<bool>> {
+/// The places in a plane that meet at a side or a corner, each pair both ways.
+fn neighbours(width: usize, height: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..width * height)
+        .flat_map(move |i| {
+            let (left, right, below) =
+                (i % width > 0, i % width + 1 < width, i / width + 1 < height);
+            [
+                right.then_some(i + 1),
+                below.then_some(i + width),
+                (below && right).then_some(i + width + 1),
+                (below && left).then(|| i + width - 1),
+            ]
+            .into_iter()
+            .flatten()
+            .map(move |j| (i, j))
+        })
+        .flat_map(|(i, j)| [(i, j), (j, i)])
+}
+
+/// The pixels of the nuclei of white cells, each nucleus with a label; `None` where there are none. `typical` is the
+/// area of a red cell.
+fn nuclei(stained: &Stained, typical: f32) -> Option<Grid<u32>> {
     let enough =
         |area: u32, red: u32| area as f32 >= NUCLEUS * typical || red as f32 >= RED * typical;
     let all = |plane: &Grid<bool>| plane.data.iter().filter(|&&is| is).count() as u32;
@@ -116,43 +164,48 @@ fn nuclei(stained: &Stained, typical: f32) -> Option<Grid<bool>> {
     }
     let lobes = connected(&stained.dense, true, Corners::Joined);
     let regions = &lobes.regions;
-    let mut large: Vec<usize> = (0..regions.len())
-        .filter(|&i| regions[i].area as f32 >= MIN_LOBE * typical)
+    let is_lobe = |i: usize| regions[i].area as f32 >= MIN_LOBE * typical;
+    // Along the longer side of the plane fewer lie side by side.
+    let wide = stained.dense.width >= stained.dense.height;
+    let spans = |region: &Region| {
+        let (x, y) = ([region.left, region.right], [region.top, region.bottom]);
+        if wide { [x, y] } else { [y, x] }
+    };
+    let mut large: Vec<(usize, [[usize; 2]; 2])> = (0..regions.len())
+        .filter(|&i| is_lobe(i))
+        .map(|i| (i, spans(&regions[i])))
         .collect();
-    large.sort_by_key(|&i| regions[i].left);
+    large.sort_by_key(|(_, spans)| spans[0][0]);
     let gap = MAX_GAP * (typical / std::f32::consts::PI).sqrt();
-    let apart = |a: usize, b: usize| b as f32 - a as f32 > gap;
+    let apart = |end: usize, begin: usize| begin as f32 - end as f32 > gap;
     let mut forest = Forest::of(regions.len());
-    for (n, &i) in large.iter().enumerate() {
+    for (n, &(i, [along, across])) in large.iter().enumerate() {
         let near = large[n + 1..]
             .iter()
-            .take_while(|&&j| !apart(regions[i].right, regions[j].left));
-        for &j in near {
-            let (a, b) = (&regions[i], &regions[j]);
-            if !apart(a.bottom, b.top) && !apart(b.bottom, a.top) {
+            .take_while(|(_, other)| !apart(along[1], other[0][0]));
+        for &(j, [_, other]) in near {
+            if !apart(across[1], other[0]) && !apart(other[1], across[0]) {
                 forest.join(i as u32, j as u32);
             }
         }
     }
-    let roots: Vec<Option<usize>> = (0..regions.len())
-        .map(|i| {
-            let is_lobe = regions[i].area as f32 >= MIN_LOBE * typical;
-            is_lobe.then(|| forest.root(i as u32) as usize)
-        })
+    let roots: Vec<Option<u32>> = (0..regions.len())
+        .map(|i| is_lobe(i).then(|| forest.root(i as u32)))
         .collect();
     let root = |label: u32| roots[(label as usize).checked_sub(1)?];
     let mut areas = vec![[0u32; 2]; regions.len()];
     for (&label, &red) in lobes.labels.data.iter().zip(&stained.red.data) {
         if let Some(root) = root(label) {
-            areas[root][0] += 1;
-            areas[root][1] += u32::from(red);
+            areas[root as usize][0] += 1;
+            areas[root as usize][1] += u32::from(red);
         }
     }
     let white: Vec<bool> = areas.iter().map(|&[area, red]| enough(area, red)).collect();
     white.contains(&true).then(|| {
-        lobes
-            .labels
-            .map(|label| root(label).is_some_and(|root| white[root]))
+        lobes.labels.map(|label| match root(label) {
+            Some(root) if white[root as usize] => root + 1,
+            _ => 0,
+        })
     })
 }
 
@@ -186,11 +239,32 @@ mod tests {
         assert!(!mask.data[45 * 200 + 45] && mask.data[45 * 200 + 160]);
         let red = split(&distances(&mask), 20.0);
         assert_eq!(red.cells.regions.len(), 2);
-        let all = white.put_back(red);
+        let (all, is_white) = white.put_back(red);
         assert_eq!(all.cells.regions.len(), 3);
-        assert_eq!(all.touching, [false; 3]);
-        let labels = [45, 90, 160].map(|x| all.cells.labels.data[45 * 200 + x]);
-        assert!(labels.iter().all(|&label| label != 0));
+        let at = |x: usize| all.cells.labels.data[45 * 200 + x] as usize - 1;
+        assert_eq!([45, 90, 160].map(|x| is_white[at(x)]), [true, false, false]);
+        // The body was cut from the red cell that it touches.
+        assert_eq!(
+            [45, 90, 160].map(|x| all.touching[at(x)]),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn lobes_without_cytoplasm_are_one_cell_and_a_cell_beside_them_keeps_its_shape() {
+        let disc = |x: f32, y: f32, at: [f32; 3]| (x - at[0]).hypot(y - at[1]) <= at[2];
+        let lobes = |x, y| disc(x, y, [36.0, 40.0, 13.0]) || disc(x, y, [66.0, 40.0, 13.0]);
+        let red_cell = [103.0, 40.0, 20.0];
+        let mut mask = Grid::drawn([150, 80], |x, y| lobes(x, y) || disc(x, y, red_cell));
+        let dense = Grid::drawn([150, 80], lobes);
+        let area = |mask: &Grid<bool>| mask.data.iter().filter(|&&inside| inside).count();
+        let before = area(&mask) - area(&dense);
+        let red = dense.map(|_| false);
+        let white = White::take_out(&mut mask, &Stained { dense, red }, 20.0).unwrap();
+        assert_eq!(area(&mask), before);
+        let (all, is_white) = white.put_back(split(&distances(&mask), 20.0));
+        assert_eq!(all.cells.regions.len(), 2);
+        assert_eq!(is_white.iter().filter(|&&white| white).count(), 1);
     }
 
     #[test]

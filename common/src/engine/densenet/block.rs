@@ -12,13 +12,14 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::direct::{self, Direct, Geometry};
-use super::kernel;
+use super::kernel::{Chooser, Shape};
 use super::pattern::{Activation, Found};
 use super::pixels::{Plane, SLACK, pack_activated};
 use super::product::{Panels, Product, Scratch};
 use super::winograd::{self, Winograd};
 
-/// Fewer tiles of 2 × 2 pixels than this, and the direct convolution is faster.
+/// Fewer tiles of 2 × 2 pixels than this, and the direct convolution is faster, as measured: 16
+/// products of few pixels each fill no kernel's tile, while nine times the values in one do.
 const LEAST_TILES: usize = 16;
 
 /// A dense block and the transition after it, if there is one.
@@ -58,19 +59,23 @@ impl DenseBlock {
     ///
     /// # Errors
     /// When tract can't pack them.
-    pub fn new(found: &Found) -> TractResult<Self> {
+    pub fn new(kernels: &Chooser, found: &Found) -> TractResult<Self> {
         let [channels, height, width] = found.shape;
         let pixels = height * width;
         let even = height % 2 == 0 && width % 2 == 0;
         let tiles = (even && pixels / 4 >= LEAST_TILES).then_some((height / 2, width / 2));
-        // One kernel for all layers: the length in the middle stands for all.
-        let middle = found.layers[found.layers.len() / 2].activation.scale.len();
+        // One kernel for all layers, since they share their panels.
+        let lengths = found
+            .layers
+            .iter()
+            .map(|layer| layer.activation.scale.len());
+        let lengths: Vec<_> = lengths.collect();
         let layers = found
             .layers
             .iter()
             .map(|layer| {
                 let between = layer.bottleneck.bias.len();
-                let choice = kernel::choose(pixels, middle, between)?;
+                let choice = kernels.choose(Shape::new(pixels, &lengths, between))?;
                 let geometry = Geometry {
                     input: [between, height, width],
                     side: 3,
@@ -79,8 +84,12 @@ impl DenseBlock {
                 };
                 let weights = &layer.growth;
                 let growth = match tiles {
-                    Some(tiles) => Growth::Winograd(Winograd::new(weights, between, tiles)?),
-                    None => Growth::Direct(Box::new(Direct::new(weights, geometry, false)?)),
+                    Some(tiles) => {
+                        Growth::Winograd(Winograd::new(kernels, weights, between, tiles)?)
+                    }
+                    None => {
+                        Growth::Direct(Box::new(Direct::new(kernels, weights, geometry, false)?))
+                    }
                 };
                 let bottleneck = &layer.bottleneck;
                 let (matrix, bias) = (bottleneck.matrix()?, &bottleneck.bias);
@@ -94,7 +103,7 @@ impl DenseBlock {
         let transition = found.transition.as_ref().map(|transition| {
             let (matrix, bias) = (transition.weights.matrix()?, &transition.weights.bias);
             let length = transition.activation.scale.len();
-            let choice = kernel::choose(pixels / 4, length, bias.len())?;
+            let choice = kernels.choose(Shape::new(pixels / 4, &[length], bias.len()))?;
             TractResult::Ok(Transition {
                 activation: transition.activation.clone(),
                 as_it_is: Activation {
@@ -299,6 +308,7 @@ impl Buffers {
         let Activation { scale, shift } = &transition.activation;
         for (channel, (from, to)) in planes.zip(pooled.chunks_exact_mut(quarter)).enumerate() {
             let Some((&scale, &shift)) = scale.get(channel).zip(shift.get(channel)) else {
+                // The rows after the last channel are the block's slack.
                 break;
             };
             let active = |value: f32| {

@@ -2,7 +2,7 @@
 
 use tract_onnx::prelude::*;
 
-use super::kernel;
+use super::kernel::{Chooser, Shape};
 use super::pattern::Weights;
 use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps};
 use super::product::{Panels, Product, Scratch};
@@ -62,10 +62,15 @@ pub struct Buffers {
 
 impl Direct {
     /// Packs the weights of a convolution; with `relu`, what it makes is cut off below zero.
-    pub fn new(weights: &Weights, geometry: Geometry, relu: bool) -> TractResult<Self> {
+    pub fn new(
+        kernels: &Chooser,
+        weights: &Weights,
+        geometry: Geometry,
+        relu: bool,
+    ) -> TractResult<Self> {
         let made = weights.bias.len();
         let (height, width) = geometry.made();
-        let choice = kernel::choose(height * width, weights.length(), made)?;
+        let choice = kernels.choose(Shape::new(height * width, &[weights.length()], made))?;
         Ok(Self {
             product: Product::new(&choice, &weights.matrix()?, &weights.bias, made, relu)?,
             geometry,
@@ -208,6 +213,53 @@ fn pack_panel<const LANES: usize>(
                 }
             }
             row += panel;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panels of every width that a kernel may have, over rows that fill no vector.
+    #[test]
+    fn panels_of_every_width_hold_what_the_kernel_lies_on() {
+        for (height, width) in [(1, 1), (2, 3), (4, 4), (5, 7), (3, 9)] {
+            let geometry = Geometry {
+                input: [2, height, width],
+                side: 3,
+                stride: 1,
+                border: 1,
+            };
+            let (size, pitch) = geometry.phase();
+            let values: Vec<f32> = (0..2 * size + SLACK).map(|value| value as f32).collect();
+            let places = geometry.places();
+            let source = Source {
+                values: &values,
+                channels: 2,
+                channel: size,
+                places: &places,
+            };
+            for panel in 1..=64 {
+                for begin in (0..height * width).step_by(panel) {
+                    let end = (begin + panel).min(height * width);
+                    let mut found = Vec::new();
+                    steps(begin, end, width, pitch, &mut found);
+                    let mut packed = vec![-1.0; 18 * panel + SLACK];
+                    if lanes(width) == 8 {
+                        pack_panel::<8>(source, &found, &mut packed, panel);
+                    } else {
+                        pack_panel::<4>(source, &found, &mut packed, panel);
+                    }
+                    for (row, packed) in packed.chunks_exact(panel).take(18).enumerate() {
+                        for (pixel, value) in (begin..end).zip(packed) {
+                            let at = row / 9 * size + places[row % 9];
+                            let wanted = at + pixel / width * pitch + pixel % width;
+                            assert_eq!(*value, wanted as f32, "{panel} {row} {pixel}");
+                        }
+                    }
+                }
+            }
         }
     }
 }

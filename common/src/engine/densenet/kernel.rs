@@ -18,10 +18,17 @@ use tract_onnx::tract_core::internal::*;
 use super::product::{Panels, Product};
 
 /// More pixels than this tell nothing new of a kernel.
-const TRIED_PIXELS: usize = 256;
+const TRIED_PIXELS: usize = 64;
+
+/// Pixels and channels whose bits are compared: whole tiles of most kernels, and a part of one.
+const COMPARED: usize = 40;
 
 /// The fastest of so many runs counts.
 const RUNS: usize = 4;
+
+/// For so long kernels are tried in a load. What is not decided by then stays tract's own choice
+/// until the next load: a small board should not wait for seconds to save some.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Which side of a matrix product the pixels are on; the channels are on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,88 +82,165 @@ impl Choice {
     }
 }
 
-/// What was chosen for `[pixels, length, channels]`.
-static CHOSEN: Mutex<BTreeMap<[usize; 3], Choice>> = Mutex::new(BTreeMap::new());
-
-/// The kernel for `channels × length` weights and a plane of `pixels`.
-///
-/// # Errors
-/// When tract has no kernel for f32, which is on no machine.
-pub fn choose(pixels: usize, length: usize, channels: usize) -> TractResult<Choice> {
-    let shape = [pixels.min(TRIED_PIXELS), length, channels];
-    let mut chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(choice) = chosen.get(&shape) {
-        return Ok(choice.clone());
-    }
-    let choice = fastest(shape)?;
-    chosen.insert(shape, choice.clone());
-    Ok(choice)
+/// A plane of pixels and the weights that it meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    pixels: usize,
+    /// The shortest, the middle and the longest number of values that a pixel has.
+    lengths: [usize; 3],
+    channels: usize,
 }
 
-fn fastest(shape: [usize; 3]) -> TractResult<Choice> {
-    let [pixels, length, channels] = shape;
+impl Shape {
+    /// For `channels × length` weights, of all these lengths in rising order, and a plane of
+    /// `pixels`.
+    pub fn new(pixels: usize, lengths: &[usize], channels: usize) -> Self {
+        let at = |index: usize| lengths.get(index).copied().unwrap_or_default();
+        let last = lengths.len().saturating_sub(1);
+        Self {
+            pixels: pixels.min(TRIED_PIXELS),
+            lengths: [at(0), at(lengths.len() / 2), at(last)],
+            channels,
+        }
+    }
+}
+
+/// What was chosen so far.
+static CHOSEN: Mutex<BTreeMap<Shape, Choice>> = Mutex::new(BTreeMap::new());
+
+/// Chooses the kernels of one load.
+pub struct Chooser {
+    until: Instant,
+}
+
+impl Chooser {
+    /// From now on.
+    pub fn new() -> Self {
+        Self {
+            until: Instant::now() + PATIENCE,
+        }
+    }
+
+    /// The kernel for a shape.
+    ///
+    /// # Errors
+    /// When tract has no kernel for f32, which is on no machine.
+    pub fn choose(&self, shape: Shape) -> TractResult<Choice> {
+        let mut chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(choice) = chosen.get(&shape) {
+            return Ok(choice.clone());
+        }
+        let (choice, in_time) = self.fastest(shape)?;
+        if in_time {
+            chosen.insert(shape, choice.clone());
+        }
+        Ok(choice)
+    }
+
+    /// The fastest kernel, or tract's own choice and `false` when the time is up.
+    fn fastest(&self, shape: Shape) -> TractResult<(Choice, bool)> {
+        let tracts = tracts_choice(shape)?;
+        let wanted = bits(&tracts, shape)?;
+        let timed = |choice: &Choice, runs| {
+            let [_, length, _] = shape.lengths;
+            Ok::<_, TractError>(try_out(choice, [shape.pixels, length, shape.channels], runs)?.1)
+        };
+        let mut least = timed(&tracts, RUNS)?;
+        let mut best = tracts.clone();
+        for choice in candidates(&tracts) {
+            if Instant::now() >= self.until {
+                return Ok((tracts, false));
+            }
+            // One that is slower by far isn't repeated. The first run is slow, for its memory is
+            // cold.
+            if bits(&choice, shape)? == wanted && timed(&choice, 2)? < least * 2 {
+                let time = timed(&choice, RUNS)?;
+                if time < least {
+                    (best, least) = (choice, time);
+                }
+            }
+        }
+        Ok((best, true))
+    }
+}
+
+/// Where tract's own choice packs otherwise than in plain panels, the first kernel that doesn't.
+fn tracts_choice(shape: Shape) -> TractResult<Choice> {
     let kernels = MmmDispatch::native();
+    let [_, length, _] = shape.lengths;
     let query = Query::plain(
         f32::datum_type(),
-        Some(pixels),
+        Some(shape.pixels),
         Some(length),
-        Some(channels),
+        Some(shape.channels),
     );
     let plain = |kernel: Box<dyn MatMatMul>| {
         let choice = Choice {
             kernel,
             pixels_are: Side::Rows,
         };
-        let f32s = choice.kernel.internal_type() == f32::datum_type();
+        let f32s = choice.kernel.internal_type() == f32::datum_type() && choice.kernel.built();
         (f32s && choice.formats().is_some()).then_some(choice)
     };
-    // Where its own choice packs otherwise, the first that doesn't.
     let picked = kernels.pick(&query).map(|(kernel, ..)| kernel);
-    let tracts = picked
+    picked
         .into_iter()
         .chain(kernels.runnable().iter().cloned())
         .find_map(plain)
-        .context("no kernel for f32")?;
-    let weights = noise(channels * length, 1);
-    let values = noise(length * TRIED_PIXELS, 2);
-    let trial = |choice: &Choice, runs| try_out(choice, &weights, &values, shape, runs);
-    let (wanted, mut least) = trial(&tracts, RUNS)?;
-    let mut best = tracts;
-    let arch = best.kernel.arch();
-    for kernel in kernels.runnable() {
-        let candidate = kernel.internal_type() == f32::datum_type()
-            && kernel.arch() == arch
-            && !kernel.emulated();
-        for pixels_are in [Side::Rows, Side::Columns] {
-            let choice = Choice {
-                kernel: kernel.clone(),
-                pixels_are,
-            };
-            if !candidate || choice.formats().is_none() {
-                continue;
-            }
-            // The first run is slow: memory is cold. One that is slower by far isn't repeated.
-            let (made, first) = trial(&choice, 1)?;
-            if made == wanted && first < least * 2 {
-                let (_, time) = trial(&choice, RUNS)?;
-                if time < least {
-                    (best, least) = (choice, time);
-                }
-            }
-        }
-    }
-    Ok(best)
+        .context("no kernel for f32")
 }
 
-/// What a kernel makes, as bits, and the least time it took.
+/// All kernels of the same architecture, each both ways.
+fn candidates(tracts: &Choice) -> Vec<Choice> {
+    let own = tracts.kernel.name();
+    let kernels = MmmDispatch::native().runnable().iter();
+    let fit = kernels.filter(|kernel| {
+        kernel.internal_type() == f32::datum_type()
+            && kernel.arch() == tracts.kernel.arch()
+            && !kernel.emulated()
+            && kernel.built()
+            && for_this_core(kernel.name(), own)
+    });
+    let both = fit.flat_map(|kernel| {
+        [Side::Rows, Side::Columns].map(|pixels_are| Choice {
+            kernel: kernel.clone(),
+            pixels_are,
+        })
+    });
+    both.filter(|choice| choice.formats().is_some()).collect()
+}
+
+/// Whether a kernel isn't tuned for another core than the one that tract sees. On ARM tract has
+/// most of them three times: for Cortex-A53, for A55, and for all; they differ in the order of
+/// their instructions alone.
+fn for_this_core(name: &str, tracts_own: &str) -> bool {
+    ["_a53", "_a55"]
+        .iter()
+        .all(|core| !name.ends_with(core) || tracts_own.ends_with(core))
+}
+
+/// What a kernel makes of a small part of each length, with a bias and a ReLU.
+fn bits(choice: &Choice, shape: Shape) -> TractResult<Vec<u32>> {
+    let part = |length| {
+        let channels = shape.channels.min(COMPARED);
+        try_out(choice, [shape.pixels.min(COMPARED), length, channels], 1)
+    };
+    let mut made = Vec::new();
+    for length in shape.lengths {
+        made.extend(part(length)?.0.iter().map(|value| value.to_bits()));
+    }
+    Ok(made)
+}
+
+/// What a kernel makes of noise, `[channels, pixels]`, and the least time it took.
 fn try_out(
     choice: &Choice,
-    weights: &[f32],
-    values: &[f32],
     [pixels, length, channels]: [usize; 3],
     runs: usize,
-) -> TractResult<(Vec<u32>, Duration)> {
-    let product = Product::new(choice, weights, &vec![0.0; channels], channels, false)?;
+) -> TractResult<(Vec<f32>, Duration)> {
+    let weights = noise(channels * length, 1);
+    let values = noise(length * pixels, 2);
+    let product = Product::new(choice, &weights, &noise(channels, 3), channels, true)?;
     let mut panels = Panels::new(choice.pixels_format()?, length, pixels)?;
     let mut scratch = product.scratch();
     let mut out = Tensor::zero::<f32>(&[channels, pixels])?;
@@ -170,8 +254,7 @@ fn try_out(
             for pixel in first..first + count {
                 let (panel, column) = ((pixel - first) / width, (pixel - first) % width);
                 for row in 0..length {
-                    packed[panel * distance + row * width + column] =
-                        values[row * TRIED_PIXELS + pixel];
+                    packed[panel * distance + row * width + column] = values[row * pixels + pixel];
                 }
             }
             let begun = Instant::now();
@@ -182,7 +265,7 @@ fn try_out(
         least = least.min(taken);
     }
     let made = out.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
-    Ok((made.iter().map(|value| value.to_bits()).collect(), least))
+    Ok((made, least))
 }
 
 /// Values between -1 and 1 that are the same each time.
@@ -193,4 +276,111 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
         (state >> 8) as f32 / (1 << 23) as f32 - 1.0
     };
     std::iter::repeat_with(next).take(count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kernel that could be chosen on this machine, whatever the clock says.
+    #[test]
+    fn every_kernel_computes_the_product() {
+        let lengths = [1, 3, 7, 8, 9, 16, 31, 40, 64, 130];
+        for channels in [1, 5, 32, 37] {
+            for pixels in [1, 4, 9, 33, 64] {
+                for length in lengths {
+                    let tracts = tracts_choice(Shape::new(pixels, &[length], channels)).unwrap();
+                    let wanted = naive([pixels, length, channels]);
+                    for choice in candidates(&tracts).iter().chain([&tracts]) {
+                        let (made, _) = try_out(choice, [pixels, length, channels], 1).unwrap();
+                        for (a, b) in made.iter().zip(&wanted) {
+                            let apart = (f64::from(*a) - b).abs();
+                            assert!(apart < 1e-4, "{choice:?} {length} {a} {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Three lengths stand for those between them.
+    #[test]
+    fn kernels_that_agree_at_three_lengths_agree_between_them() {
+        let lengths: Vec<_> = (16..=64).step_by(4).collect();
+        let shape = Shape::new(33, &lengths, 37);
+        let tracts = tracts_choice(shape).unwrap();
+        let wanted = bits(&tracts, shape).unwrap();
+        let mut agree = 0;
+        for choice in candidates(&tracts) {
+            if bits(&choice, shape).unwrap() == wanted {
+                agree += 1;
+                for &length in &lengths {
+                    let made = |choice| try_out(choice, [33, length, 37], 1).unwrap().0;
+                    assert!(made(&choice) == made(&tracts), "{choice:?} {length}");
+                }
+            }
+        }
+        assert!(agree > 0);
+    }
+
+    #[test]
+    fn kernels_of_other_cores_are_not_tried() {
+        for (name, own, tried) in [
+            (
+                "arm64simd_mmm_f32_12x8_a53",
+                "arm64simd_mmm_f32_8x8_a55",
+                false,
+            ),
+            (
+                "arm64simd_mmm_f32_12x8_a53",
+                "arm64simd_mmm_f32_8x8_a53",
+                true,
+            ),
+            (
+                "arm64simd_mmm_f32_12x8_a53",
+                "arm64simd_mmm_f32_8x8_gen",
+                false,
+            ),
+            (
+                "arm64simd_mmm_f32_12x8_gen",
+                "arm64simd_mmm_f32_8x8_a53",
+                true,
+            ),
+            ("avx512_mmm_f32_16x12", "fma_mmm_f32_16x6", true),
+        ] {
+            assert_eq!(for_this_core(name, own), tried, "{name} {own}");
+        }
+    }
+
+    #[test]
+    fn without_time_tracts_own_choice_stands() {
+        let shape = Shape::new(61, &[59], 53);
+        let chooser = Chooser {
+            until: Instant::now(),
+        };
+        let (choice, in_time) = chooser.fastest(shape).unwrap();
+        assert!(!in_time);
+        assert_eq!(
+            choice.kernel.name(),
+            tracts_choice(shape).unwrap().kernel.name()
+        );
+    }
+
+    /// What [`try_out`] should make.
+    fn naive([pixels, length, channels]: [usize; 3]) -> Vec<f64> {
+        let (weights, values) = (noise(channels * length, 1), noise(length * pixels, 2));
+        let bias = noise(channels, 3);
+        let mut made = Vec::new();
+        for channel in 0..channels {
+            for pixel in 0..pixels {
+                let product = |row: usize| {
+                    f64::from(weights[channel * length + row])
+                        * f64::from(values[row * pixels + pixel])
+                };
+                let sum: f64 = (0..length).map(product).sum();
+                made.push((sum + f64::from(bias[channel])).max(0.0));
+            }
+        }
+        made
+    }
 }

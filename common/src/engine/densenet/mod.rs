@@ -1,6 +1,6 @@
 //! Makes a DenseNet fast: each dense block of a graph becomes one operator.
 //!
-//! [`pattern`] finds the blocks, [`block`] is the operator. Its two convolutions are matrix
+//! [`pattern`] finds the blocks and what comes before them, [`block`] and [`stem`] are the operators. Their convolutions are matrix
 //! products ([`product`]) by tract's own kernels ([`kernel`]), on pixels that [`pixels`] packs; the
 //! 3 × 3 is [`direct`] or [`winograd`].
 
@@ -15,32 +15,59 @@ mod winograd;
 
 use tract_onnx::prelude::*;
 
-/// Replaces the dense blocks of a decluttered graph; returns how many there were. A graph without
-/// any is left as it is.
+use kernel::Chooser;
+
+/// What was replaced in a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Dense blocks.
+    pub blocks: usize,
+    /// What comes before the first of them.
+    pub stem: bool,
+}
+
+/// Replaces the dense blocks and the stem of a decluttered graph. A graph without any is left as
+/// it is, and so is a block that can't be computed here: tract can.
 ///
 /// # Errors
-/// When tract can't pack a block's weights or put the operator in.
-pub fn replace_blocks(graph: &mut TypedModel) -> TractResult<usize> {
-    let mut blocks = pattern::dense_blocks(graph)?;
-    let count = blocks.len();
+/// When tract can't put an operator in.
+pub fn replace_blocks(graph: &mut TypedModel) -> TractResult<Replaced> {
+    let kernels = Chooser::new();
+    let mut replaced = Replaced::default();
     // From the last to the first: each block reads what the one before it makes.
-    while let Some(found) = blocks.pop() {
-        let name = format!("{}.block", graph.node(found.output.node).name);
-        let mut patch = TypedModelPatch::default();
-        let input = patch.tap_model(graph, found.input)?;
-        let made = patch.wire_node(name, block::DenseBlock::new(&found)?, &[input])?;
-        patch.shunt_outside(graph, found.output, made[0])?;
-        patch.apply(graph)?;
+    for found in pattern::dense_blocks(graph)?.iter().rev() {
+        let operator = block::DenseBlock::new(&kernels, found);
+        let operator = operator.map(|made| Box::new(made) as Box<dyn TypedOp>);
+        replaced.blocks += usize::from(replace(graph, found.input, found.output, operator)?);
     }
-    if count > 0 {
+    if replaced.blocks > 0 {
         for found in pattern::stems(graph) {
-            let name = format!("{}.stem", graph.node(found.output.node).name);
-            let mut patch = TypedModelPatch::default();
-            let input = patch.tap_model(graph, found.input)?;
-            let made = patch.wire_node(name, stem::Stem::new(&found)?, &[input])?;
-            patch.shunt_outside(graph, found.output, made[0])?;
-            patch.apply(graph)?;
+            let operator = stem::Stem::new(&kernels, &found);
+            let operator = operator.map(|made| Box::new(made) as Box<dyn TypedOp>);
+            replaced.stem |= replace(graph, found.input, found.output, operator)?;
         }
     }
-    Ok(count)
+    Ok(replaced)
+}
+
+/// Puts an operator between two outlets, if it could be made and fits.
+fn replace(
+    graph: &mut TypedModel,
+    input: OutletId,
+    output: OutletId,
+    operator: TractResult<Box<dyn TypedOp>>,
+) -> TractResult<bool> {
+    let patched = operator.and_then(|operator| {
+        let name = format!("{}.fused", graph.node(output.node).name);
+        let mut patch = TypedModelPatch::default();
+        let input = patch.tap_model(graph, input)?;
+        let made = patch.wire_node(name, operator, &[input])?;
+        patch.shunt_outside(graph, output, made[0])?;
+        Ok(patch)
+    });
+    let Ok(patch) = patched else {
+        return Ok(false);
+    };
+    patch.apply(graph)?;
+    Ok(true)
 }

@@ -5,6 +5,7 @@
 //! them; concatenations may be nested (this project's export) or flat (torch's).
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::ensure;
 use tract_onnx::tract_core::ops::array::TypedConcat;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cnn::{
@@ -36,17 +37,19 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// `[channels made, channels read × width × height of the kernel]`, row by row.
+    /// `[channels made, channels read × height × width of the kernel]`, row by row.
     ///
     /// # Errors
-    /// Never: only constants of f32 are taken.
+    /// When what is folded in makes a value too large.
     pub fn matrix(&self) -> TractResult<Vec<f32>> {
         let values = self.constant.try_as_plain_ram()?;
         let rows = values.as_slice::<f32>()?.chunks_exact(self.length());
         let scaled = rows.zip(&self.scale);
-        Ok(scaled
+        let matrix: Vec<f32> = scaled
             .flat_map(|(row, scale)| row.iter().map(move |weight| weight * scale))
-            .collect())
+            .collect();
+        ensure!(finite(&matrix) && finite(&self.bias), "weights overflow");
+        Ok(matrix)
     }
 
     /// Values in a row of the matrix.
@@ -115,18 +118,14 @@ pub fn stems(graph: &TypedModel) -> Vec<FoundStem> {
 fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     let node = graph.node(reader.node);
     let spec = &node.op_as::<Conv>()?.pool_spec;
-    let PaddingSpec::Explicit(before, after) = &spec.padding else {
-        return None;
-    };
-    let (side, border) = (spec.kernel_shape[0], before[0]);
     let input = *node.inputs.first()?;
     let &[1, channels, height, width] = shape(graph, input)? else {
         return None;
     };
+    let side = *spec.kernel_shape.first()?;
+    let border = spec.computed_padding(&[height, width]).first()?.pad_before;
     let square = spec.strides()[..] == [2, 2]
-        && [before, after]
-            .iter()
-            .all(|pads| pads.iter().all(|&pad| pad == border))
+        && has_border(spec, [height, width], border)
         && height.min(width) + 2 * border >= side;
     let (mut weights, made) = square.then(|| kernel_of(graph, reader, channels, side))??;
     let between = weights.bias.len();
@@ -138,9 +137,7 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     let fits = maximum.with_index_outputs.is_none()
         && spec.kernel_shape[..] == [3, 3]
         && spec.strides()[..] == [2, 2]
-        && plain_pool(spec)
-        && matches!(&spec.padding, PaddingSpec::Explicit(before, after)
-            if before[..] == [1, 1] && after[..] == [1, 1]);
+        && plain_pool(spec);
     let geometry = Geometry {
         input: [channels, height, width],
         side,
@@ -149,6 +146,7 @@ fn stem_at(graph: &TypedModel, reader: InletId) -> Option<FoundStem> {
     };
     let output = OutletId::new(pool.id, 0);
     let (rows, columns) = geometry.made();
+    let fits = fits && has_border(spec, [rows, columns], 1);
     let made = [1, between, rows.div_ceil(2), columns.div_ceil(2)];
     (fits && shape(graph, output)? == made).then_some(FoundStem {
         input,
@@ -163,8 +161,7 @@ pub fn dense_blocks(graph: &TypedModel) -> TractResult<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
     for id in graph.eval_order()? {
         let input = OutletId::new(id, 0);
-        let inside = |outlet: OutletId| found.iter().any(|block| block.input == outlet);
-        if !graph.node(id).op_is::<TypedConcat>() && !inside(input) {
+        if !graph.node(id).op_is::<TypedConcat>() {
             found.extend(block_at(graph, input));
         }
     }
@@ -175,6 +172,9 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
     let &[1, channels, height, width] = shape(graph, input)? else {
         return None;
     };
+    if channels == 0 || height == 0 || width == 0 {
+        return None;
+    }
     let mut parts = vec![input];
     let mut so_far = channels;
     let mut layers = Vec::new();
@@ -182,6 +182,8 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
     let mut transition = None;
     // All outlets that hold the channels so far: the same concatenation may be written twice.
     let mut current = vec![input];
+    // What is only read inside, and by what nodes.
+    let (mut inner, mut inside) = (Vec::new(), Vec::new());
     loop {
         // A layer must be the only reader; concatenations read on.
         let readers = readers_but_concats(graph, &current);
@@ -199,6 +201,11 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
             }
             so_far += made;
             layers.push(layer);
+            // All but the input, which is there for others too.
+            inner.extend(current.into_iter().filter(|&outlet| outlet != input));
+            inner.push(new);
+            inside.push(reader.node);
+            inside.extend(next.iter().map(|concat| concat.node));
             current = next;
             output = current[0];
             continue;
@@ -206,11 +213,14 @@ fn block_at(graph: &TypedModel, input: OutletId) -> Option<Found> {
         if let Some((found, end)) = transition_after(graph, *reader, so_far, [height, width]) {
             transition = Some(found);
             output = end;
+            inner.extend(current.iter().copied().filter(|&outlet| outlet != input));
+            inside.push(reader.node);
         }
         break;
     }
     // Whoever else reads the block's channels must find them: only one outlet is replaced.
     let whole = transition.is_some() || current.len() == 1;
+    let whole = whole && read_by(graph, &inner, &inside);
     (!layers.is_empty() && whole).then_some(Found {
         input,
         output,
@@ -226,19 +236,6 @@ fn alike(a: &Layer, b: &Layer) -> bool {
     widths(a) == widths(b)
 }
 
-/// The outlets that a concatenation is made of, seen through concatenations of concatenations.
-fn parts_of(graph: &TypedModel, outlet: OutletId, into: &mut Vec<OutletId>) {
-    let node = graph.node(outlet.node);
-    match node.op_as::<TypedConcat>() {
-        Some(concat) if concat.axis == 1 => {
-            for &input in &node.inputs {
-                parts_of(graph, input, into);
-            }
-        }
-        _ => into.push(outlet),
-    }
-}
-
 /// The concatenations that consist of just these outlets.
 fn concats_of(graph: &TypedModel, parts: &[OutletId]) -> Vec<OutletId> {
     let Some(last) = parts.last() else {
@@ -247,18 +244,45 @@ fn concats_of(graph: &TypedModel, parts: &[OutletId]) -> Vec<OutletId> {
     let readers = graph.outlet_successors(*last).iter();
     let mut found: Vec<OutletId> = readers
         .map(|inlet| OutletId::new(inlet.node, 0))
-        .filter(|&outlet| {
-            let mut its = Vec::new();
-            parts_of(graph, outlet, &mut its);
-            its == parts
-        })
+        .filter(|&outlet| consists_of(graph, outlet, parts))
         .collect();
     found.dedup();
     found
 }
 
-/// What reads any of these outlets, besides concatenations; an output of the model counts as none
-/// but stops the search, since it isn't alone then.
+/// Whether an outlet is these parts side by side, seen through concatenations of concatenations.
+///
+/// It stops at the first difference: a file can nest concatenations as deeply, and double them as
+/// often, as it likes.
+fn consists_of(graph: &TypedModel, outlet: OutletId, parts: &[OutletId]) -> bool {
+    let mut expected = parts.iter();
+    let mut open = vec![outlet];
+    while let Some(outlet) = open.pop() {
+        let node = graph.node(outlet.node);
+        match node.op_as::<TypedConcat>() {
+            Some(concat) if concat.axis == 1 => open.extend(node.inputs.iter().rev()),
+            _ if expected.next() == Some(&outlet) => {}
+            _ => return false,
+        }
+        // Each has at least one part.
+        if open.len() > expected.len() {
+            return false;
+        }
+    }
+    expected.next().is_none()
+}
+
+/// Whether nothing but these nodes reads the outlets: else they'd be computed twice, in the block
+/// and for the others.
+fn read_by(graph: &TypedModel, outlets: &[OutletId], nodes: &[usize]) -> bool {
+    let shown = graph.output_outlets().unwrap_or_default();
+    outlets.iter().all(|outlet| {
+        let mut readers = graph.outlet_successors(*outlet).iter();
+        !shown.contains(outlet) && readers.all(|reader| nodes.contains(&reader.node))
+    })
+}
+
+/// What reads any of these outlets, besides concatenations.
 fn readers_but_concats(graph: &TypedModel, outlets: &[OutletId]) -> Vec<InletId> {
     outlets
         .iter()
@@ -314,7 +338,9 @@ fn transition_after(
         && plain_pool(&pool.pool_spec)
         && has_no_padding(&pool.pool_spec.padding);
     let output = OutletId::new(node.id, 0);
-    let fits = halves && shape(graph, output)?[2..] == [height / 2, width / 2];
+    // Of a single row or column nothing would be left.
+    let fits =
+        halves && height.min(width) >= 2 && shape(graph, output)?[2..] == [height / 2, width / 2];
     let transition = Transition {
         activation,
         weights,
@@ -356,7 +382,9 @@ fn activation(
                 .zip(&by)
                 .for_each(|(shift, by)| *shift -= by);
         } else if op.0.is::<math::Max>() && by.iter().all(|&by| by == 0.0) {
-            return Some((Activation { scale, shift }, after));
+            // Folded, they may overflow where one by one they don't.
+            return (finite(&scale) && finite(&shift))
+                .then_some((Activation { scale, shift }, after));
         } else {
             return None;
         }
@@ -453,8 +481,21 @@ fn kernel_of(
         .then_some((weights, OutletId::new(node.id, 0)))
 }
 
+fn finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
 fn plain_pool(spec: &PoolSpec) -> bool {
     spec.data_format == DataFormat::NCHW && spec.dilations()[..] == [1, 1]
+}
+
+/// Whether a plane gets so many zeros on each side, however that is written down.
+fn has_border(spec: &PoolSpec, plane: [usize; 2], border: usize) -> bool {
+    let computed = spec.computed_padding(&plane);
+    let mut pads = computed
+        .iter()
+        .flat_map(|pads| [pads.pad_before, pads.pad_after]);
+    pads.all(|pad| pad == border)
 }
 
 fn has_no_padding(padding: &PaddingSpec) -> bool {
@@ -503,4 +544,47 @@ fn by_channel(graph: &TypedModel, outlet: OutletId, channels: usize) -> Option<V
         return Some(vec![values[0]; channels]);
     }
     (shape(graph, outlet)? == [1, channels, 1, 1]).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A graph of concatenations: each of what `inputs` makes of the one before it and the source.
+    fn concats(
+        count: usize,
+        inputs: impl Fn(OutletId, OutletId) -> [OutletId; 2],
+    ) -> (TypedModel, OutletId, OutletId) {
+        let mut graph = TypedModel::default();
+        let fact = f32::datum_type().fact([1, 1, 1, 1]);
+        let source = graph.add_source("source", fact).unwrap();
+        let mut last = source;
+        for index in 0..count {
+            let concat = TypedConcat { axis: 1 };
+            let wired = graph.wire_node(index.to_string(), concat, &inputs(last, source));
+            last = wired.unwrap()[0];
+        }
+        (graph, source, last)
+    }
+
+    #[test]
+    fn concatenations_are_seen_through() {
+        let (graph, source, last) = concats(3, |last, source| [last, source]);
+        assert!(consists_of(&graph, last, &[source; 4]));
+        assert!(!consists_of(&graph, last, &[source; 3]));
+        assert!(!consists_of(&graph, last, &[source; 5]));
+        assert!(!consists_of(&graph, last, &[source, source, source, last]));
+    }
+
+    /// Walked to their end, the first would take for ever and the second all of the stack.
+    #[test]
+    fn doubled_and_deep_concatenations_are_no_trouble() {
+        let (graph, source, last) = concats(50, |last, _| [last, last]);
+        assert!(!consists_of(&graph, last, &[source; 9]));
+        for nested in [|last, source| [last, source], |last, source| [source, last]] {
+            let (graph, source, last) = concats(20_000, nested);
+            assert!(!consists_of(&graph, last, &[source; 9]));
+            assert!(consists_of(&graph, last, &vec![source; 20_001]));
+        }
+    }
 }

@@ -164,6 +164,10 @@ impl Product {
             panels.packed.fact.k == self.length,
             "pixels packed for other weights"
         );
+        ensure!(
+            panels.format == *self.choice.pixels_format()?,
+            "pixels packed for another kernel"
+        );
         ensure!(first.0 + self.channels <= rows && first.1 + pixels <= columns);
         ensure!(out.datum_type() == f32::datum_type());
         let packed = AsInputValue::Borrowed(&panels.packed);

@@ -7,6 +7,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::direct::{self, Direct};
+use super::kernel::Chooser;
 use super::pattern::FoundStem;
 use super::pixels::with_wide_vectors;
 use super::product::Scratch;
@@ -26,9 +27,9 @@ impl Stem {
     ///
     /// # Errors
     /// When tract can't pack them.
-    pub fn new(found: &FoundStem) -> TractResult<Self> {
+    pub fn new(kernels: &Chooser, found: &FoundStem) -> TractResult<Self> {
         Ok(Self(Arc::new(Shared {
-            convolution: Direct::new(&found.weights, found.geometry, true)?,
+            convolution: Direct::new(kernels, &found.weights, found.geometry, true)?,
             between: found.geometry.made(),
         })))
     }
@@ -45,7 +46,8 @@ impl Shared {
 fn maxima(planes: &[f32], (height, width): (usize, usize), row: &mut [f32], out: &mut [f32]) {
     #[inline(always)]
     fn greater(a: f32, b: f32) -> f32 {
-        if a < b { b } else { a }
+        // What is no number stays, on whichever side it is.
+        if a < b || b.is_nan() { b } else { a }
     }
     #[inline(always)]
     fn take(planes: &[f32], size: (usize, usize), row: &mut [f32], out: &mut [f32]) {

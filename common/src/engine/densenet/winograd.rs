@@ -9,7 +9,7 @@
 
 use tract_onnx::prelude::*;
 
-use super::kernel;
+use super::kernel::{Chooser, Shape};
 use super::pattern::Weights;
 use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps, with_wide_vectors};
 use super::product::{Panels, Product, Scratch};
@@ -34,14 +34,21 @@ pub struct Buffers {
     bordered: Vec<f32>,
     panels: Vec<Panels>,
     made: Tensor,
+    /// Tiles that are transformed and packed at a time.
+    at_a_time: usize,
     steps: Vec<Step>,
 }
 
 impl Winograd {
     /// Transforms and packs the weights of a convolution of `between` channels.
-    pub fn new(weights: &Weights, between: usize, tiles: (usize, usize)) -> TractResult<Self> {
+    pub fn new(
+        kernels: &Chooser,
+        weights: &Weights,
+        between: usize,
+        tiles: (usize, usize),
+    ) -> TractResult<Self> {
         let made = weights.bias.len();
-        let choice = kernel::choose(tiles.0 * tiles.1, between, made)?;
+        let choice = kernels.choose(Shape::new(tiles.0 * tiles.1, &[between], made))?;
         let mut transformed = vec![vec![0.0; made * between]; PLACES];
         for (pair, kernel) in weights.matrix()?.chunks_exact(9).enumerate() {
             for (place, value) in transform_weights(kernel).into_iter().enumerate() {
@@ -68,25 +75,26 @@ impl Winograd {
     /// Buffers for this and all other convolutions of its shape.
     pub fn buffers(&self) -> TractResult<Buffers> {
         let count = self.tiles.0 * self.tiles.1;
+        let at_a_time = self.at_a_time(&self.products[0].panels(self.between, count)?);
         let panels = self
             .products
             .iter()
-            .map(|product| product.panels(self.between, count))
+            .map(|product| product.panels(self.between, at_a_time))
             .collect::<TractResult<Vec<_>>>()?;
-        let at_a_time = self.at_a_time(&panels[0]);
         Ok(Buffers {
             bordered: vec![0.0; self.between * 4 * self.border().size + SLACK],
             // A row more: whole vectors are read.
             made: Tensor::zero::<f32>(&[PLACES * self.bias.len() + LANES, at_a_time])?,
             panels,
+            at_a_time,
             steps: Vec::new(),
         })
     }
 
     /// Tiles that are transformed at a time: all 16 places are kept packed at once.
-    fn at_a_time(&self, panels: &Panels) -> usize {
-        let width = panels.width();
-        (panels.pixels_at_a_time(self.between) / PLACES).max(width) / width * width
+    fn at_a_time(&self, whole: &Panels) -> usize {
+        let width = whole.width();
+        (whole.pixels_at_a_time(self.between) / PLACES).max(width) / width * width
     }
 
     /// Pixels of odd rows are also read from the row before the first tile, those of even rows from
@@ -118,7 +126,7 @@ impl Winograd {
             &border,
         );
         let count = self.tiles.0 * self.tiles.1;
-        let at_a_time = self.at_a_time(&buffers.panels[0]);
+        let at_a_time = buffers.at_a_time;
         let mut first = 0;
         while first < count {
             let tiles = at_a_time.min(count - first);
