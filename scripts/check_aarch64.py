@@ -10,10 +10,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_right
+from collections import Counter
 from pathlib import Path
 
 TOLERANCE = 1e-3
 TURNS = 4
+# Functions that are named.
+BUSIEST = 8
 
 
 def edge(command, *arguments, cpu=None, stdin=None):
@@ -45,30 +49,50 @@ def compared_fields(here, there, threshold):
         yield "labels or probabilities differ"
 
 
-def counted(log):
-    """From the plugin's log, for each turn: the instructions, and those in each function."""
-    turns = []
+def symbols(program):
+    """The names of a program's code, in order: addresses from the start of its code, and names."""
+    run = lambda *command: subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+    segments = (line.split() for line in run("aarch64-linux-gnu-readelf", "--segments", "--wide", program))
+    code = next(words for words in segments if words[:1] == ["LOAD"] and "E" in words[6:-1])
+    start = int(code[2], 16)
+    table = [(start + int(code[5], 16), "libraries")]
+    for line in run("aarch64-linux-gnu-nm", "--demangle", program):
+        address, kind, name = line[:16].strip(), line[17:18], line[19:]
+        # `$x` marks code for a disassembler; a name with a dot is a label within an assembly's function.
+        if address and kind in "tTwW" and not name.startswith(("$", ".")):
+            table.append((int(address, 16), name))
+    table.sort(key=lambda entry: entry[0])
+    return [address - start for address, _ in table], [name for _, name in table]
+
+
+def counted(log, table):
+    """From the plugin's log, for each turn: the instructions in each function."""
+    addresses, names = table
+    turns, turn = [], Counter()
     for line in log.read_text().splitlines():
-        kind, count, *symbol = line.split(maxsplit=2)
-        if kind == "instructions":
-            turns.append((int(count), []))
-        elif kind == "in":
-            turns[-1][1].append((int(count), symbol[0]))
+        if line == "written":
+            turns.append(turn)
+            turn = Counter()
+        else:
+            address, count = line.split()
+            # Libraries lie behind the program, what the kernel maps in before it.
+            place = bisect_right(addresses, int(address, 16)) - 1
+            turn[names[place] if place >= 0 else "libraries"] += int(count)
     return turns
 
 
 def show_instructions(command, plugin, bench, cpu, folder):
     """Prints the instructions of a crop in ours and in plain tract. The first turn of each is left out."""
-    log = folder / "counted.txt"
+    log, table = folder / "counted.txt", symbols(command[-1])
     program = [command[0], "-plugin", plugin, "-d", "plugin", "-D", str(log), *command[1:]]
     medians = {}
     for name in ("ours", "plain"):
         edge(program, *bench, cpu=cpu, stdin=f"{name}\n" * (1 + TURNS))
-        turns = counted(log)[1:]
-        medians[name] = statistics.median(total for total, _ in turns)
-        total, functions = turns[-1]
-        busiest = ", ".join(f"{count / total:.0%} {symbol}" for count, symbol in sorted(functions, reverse=True)[:6])
-        print(f"  {name}: {medians[name] / 1e6:.1f} million instructions per crop; {busiest}")
+        turns = counted(log, table)[1:]
+        medians[name] = statistics.median(turn.total() for turn in turns)
+        print(f"  {name}: {medians[name] / 1e6:.1f} million instructions per crop")
+        for function, count in turns[-1].most_common(BUSIEST):
+            print(f"    {count / turns[-1].total():4.0%} {function}")
     print(f"  plain/ours {medians['plain'] / medians['ours']:.2f}")
 
 
