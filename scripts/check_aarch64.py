@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""The comparison of scripts/check-aarch64.sh: smearscope-edge of this machine and of aarch64 under qemu's user mode."""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+from bisect import bisect_right
+from collections import Counter
+from pathlib import Path
+
+TOLERANCE = 1e-3
+TURNS = 4
+# Functions that are named.
+BUSIEST = 8
+
+
+def edge(command, *arguments, cpu=None, stdin=None):
+    """What smearscope-edge prints, as one value for each line."""
+    environment = os.environ | ({"QEMU_CPU": cpu} if cpu else {})
+    done = subprocess.run([*command, *arguments], input=stdin, stdout=subprocess.PIPE, env=environment, check=True, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def compared_fields(here, there, threshold):
+    """Compares the cells of fields; says what is wrong."""
+    cells = near = changed = 0
+    apart = 0.0
+    for ours, theirs in zip(here, there, strict=True):
+        if [cell["bbox"] for cell in ours["cells"]] != [cell["bbox"] for cell in theirs["cells"]]:
+            yield f"{ours['image']}: {len(ours['cells'])} cells here, {len(theirs['cells'])} there, or they lie elsewhere"
+            continue
+        for a, b in zip(ours["cells"], theirs["cells"], strict=True):
+            cells += 1
+            apart = max(apart, abs(a["p_parasitized"] - b["p_parasitized"]))
+            if a["label"] != b["label"]:
+                # Whoever stands this close to the threshold may fall to either side.
+                close = abs(a["p_parasitized"] - threshold) < TOLERANCE
+                near, changed = near + close, changed + (not close)
+    print(f"  {len(here)} field(s), {cells} cells: {changed} labels differ and {near} at the threshold; p at most {apart:.1e} apart")
+    if not cells:
+        yield "there are no cells in these fields"
+    if changed or apart >= TOLERANCE:
+        yield "labels or probabilities differ"
+
+
+def symbols(program):
+    """The names of a program's code, in order: addresses from the start of its code, and names."""
+    run = lambda *command: subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+    segments = (line.split() for line in run("aarch64-linux-gnu-readelf", "--segments", "--wide", program))
+    code = next(words for words in segments if words[:1] == ["LOAD"] and "E" in words[6:-1])
+    start = int(code[2], 16)
+    table = [(start + int(code[5], 16), "libraries")]
+    for line in run("aarch64-linux-gnu-nm", "--demangle", program):
+        address, kind, name = line[:16].strip(), line[17:18], line[19:]
+        # `$x` marks code for a disassembler; a name with a dot is a label within an assembly's function.
+        if address and kind in "tTwW" and not name.startswith(("$", ".")):
+            table.append((int(address, 16), name))
+    table.sort(key=lambda entry: entry[0])
+    return [address - start for address, _ in table], [name for _, name in table]
+
+
+def counted(log, table):
+    """From the plugin's log, for each turn: the instructions in each function."""
+    addresses, names = table
+    turns, turn = [], Counter()
+    for line in log.read_text().splitlines():
+        if line == "written":
+            turns.append(turn)
+            turn = Counter()
+        else:
+            address, count = line.split()
+            # Libraries lie behind the program, what the kernel maps in before it.
+            place = bisect_right(addresses, int(address, 16)) - 1
+            turn[names[place] if place >= 0 else "libraries"] += int(count)
+    return turns
+
+
+def show_instructions(command, plugin, bench, cpu, folder):
+    """Prints the instructions of a crop in ours and in plain tract. The first turn of each is left out."""
+    log, table = folder / "counted.txt", symbols(command[-1])
+    program = [command[0], "-plugin", plugin, "-d", "plugin", "-D", str(log), *command[1:]]
+    medians = {}
+    for name in ("ours", "plain"):
+        edge(program, *bench, cpu=cpu, stdin=f"{name}\n" * (1 + TURNS))
+        turns = counted(log, table)[1:]
+        medians[name] = statistics.median(turn.total() for turn in turns)
+        print(f"  {name}: {medians[name] / 1e6:.1f} million instructions per crop")
+        for function, count in turns[-1].most_common(BUSIEST):
+            print(f"    {count / turns[-1].total():4.0%} {function}")
+    print(f"  plain/ours {medians['plain'] / medians['ours']:.2f}")
+
+
+def logits(command, bench, cpu=None):
+    """The logits of ours and of plain tract."""
+    ours, plain = edge(command, *bench, cpu=cpu, stdin="ours\nplain\n")
+    return ours["logits"], plain["logits"]
+
+
+def apart(some, others):
+    """The largest difference of a logit."""
+    return max(abs(a - b) for a, b in zip(some, others, strict=True))
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--here", required=True)
+    words.add_argument("--there", required=True)
+    words.add_argument("--cpus", nargs="+", required=True)
+    words.add_argument("--plugin")
+    words.add_argument("--images", nargs="+", required=True)
+    words = words.parse_args()
+    here, there = [words.here], ["qemu-aarch64", words.there]
+    wrong = []
+
+    (model,) = edge(here, "model", "verify", "--json")
+    fields = edge(here, "analyze", "--json", *words.images)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        chance = random.Random(1)
+        size = model["input_size"]
+        values = [chance.gauss(0, 1) for _ in range(3 * size * size)]
+        (folder / "input.f32").write_bytes(struct.pack(f"<{len(values)}f", *values))
+        bench = ("bench", "--turns", str(folder / "input.f32"))
+        wanted = logits(here, bench)
+        for cpu in words.cpus:
+            print(f"{cpu}, {model['name']} {model['version']}, {size} px:")
+            (verified,) = edge(there, "model", "verify", "--json", cpu=cpu)
+            ours, plain = logits(there, bench, cpu)
+            largest = max(apart(ours, wanted[0]), apart(plain, wanted[1]), apart(ours, plain))
+            print(
+                f"  logits apart: {apart(ours, wanted[0]):.1e} ours here and there, {apart(ours, plain):.1e} ours and"
+                f" plain there, {apart(plain, wanted[1]):.1e} plain here and there; {verified['self_test_delta']:.1e} in the self-test"
+            )
+            if largest >= TOLERANCE:
+                wrong.append(f"{cpu}: the logits differ")
+            analysed = edge(there, "analyze", "--json", *words.images, cpu=cpu)
+            wrong += [f"{cpu}: {what}" for what in compared_fields(fields, analysed, model["threshold"])]
+            if words.plugin:
+                show_instructions(there, words.plugin, bench, cpu, folder)
+    if wrong:
+        sys.exit("error: " + "; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
