@@ -18,8 +18,8 @@ use super::pixels::{Plane, SLACK, pack_activated};
 use super::product::{Panels, Product, Scratch};
 use super::winograd::{self, Winograd};
 
-/// Fewer tiles of 2 × 2 pixels than this, and the direct convolution is faster, as measured: 16
-/// products of few pixels each fill no kernel's tile, while nine times the values in one do.
+/// Fewer tiles of 2 × 2 pixels than this, and the convolution is direct: 16 products of so few
+/// pixels each would leave a kernel's tile half empty.
 const LEAST_TILES: usize = 16;
 
 /// A dense block and the transition after it, if there is one.
