@@ -45,7 +45,7 @@ pub(super) enum Kind {
 pub(super) struct Classified {
     /// One for each region.
     pub kinds: Vec<Kind>,
-    /// The area of a typical cell in pixels; `None` where there is none.
+    /// The area of a typical cell in pixels; `None` where there is no whole thing as large as a cell.
     pub area: Option<f32>,
 }
 
@@ -72,7 +72,6 @@ pub(super) fn classify(
         .filter(|area| (area / disc - 1.0).abs() < FROM_DISC)
         .unwrap_or(disc);
     let nuclei = nuclei(&split.cells, stained);
-    let regions = &split.cells.regions;
     let frame = MAX_OF_FRAME * width.min(height) as f32;
     let kinds = regions
         .iter()
@@ -89,13 +88,11 @@ pub(super) fn classify(
             } else if is_white.get(i) == Some(&true) {
                 Kind::Other(OtherKind::WhiteCell)
             } else if size < MIN_CELL * typical {
-                Kind::Other(
-                    if nucleus.area * 2 >= region.area || region.roundness() > 0.6 {
-                        OtherKind::Platelet
-                    } else {
-                        OtherKind::Debris
-                    },
-                )
+                Kind::Other(if nucleus * 2 >= region.area || region.roundness() > 0.6 {
+                    OtherKind::Platelet
+                } else {
+                    OtherKind::Debris
+                })
             } else if (touching && size < MIN_PART * typical)
                 || size > MAX_CELL * typical
                 || region.roundness() < MIN_ROUNDNESS

@@ -70,15 +70,6 @@ fn median(histogram: &[u32]) -> usize {
         .unwrap_or(0)
 }
 
-/// What of a region is as dark as a nucleus, in pixels.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Nucleus {
-    /// Dense or dark in red light.
-    pub area: u32,
-    /// Dark in red light.
-    pub red: u32,
-}
-
 /// Which pixels are as dark as a nucleus.
 pub(super) struct Stained {
     /// Dense or dark in red light.
@@ -106,23 +97,20 @@ impl Stained {
     }
 }
 
-/// The nucleus of each region.
-pub(super) fn nuclei(cells: &Labelled, stained: &Stained) -> Vec<Nucleus> {
-    let mut nuclei = vec![Nucleus::default(); cells.regions.len()];
-    let planes = stained.dense.data.iter().zip(&stained.red.data);
-    for (&label, (&dense, &red)) in cells.labels.data.iter().zip(planes) {
-        if label != 0 && dense {
-            let nucleus = &mut nuclei[label as usize - 1];
-            nucleus.area += 1;
-            nucleus.red += u32::from(red);
+/// How many pixels of each region are as dark as a nucleus.
+pub(super) fn nuclei(cells: &Labelled, stained: &Stained) -> Vec<u32> {
+    let mut nuclei = vec![0; cells.regions.len()];
+    for (&label, &dense) in cells.labels.data.iter().zip(&stained.dense.data) {
+        if label != 0 {
+            nuclei[label as usize - 1] += u32::from(dense);
         }
     }
     nuclei
 }
 
-/// Whether a region is a nucleus, or a lobe of one.
-pub(super) fn is_nucleus(region: &Region, nucleus: Nucleus) -> bool {
-    nucleus.area as f32 >= MOSTLY * region.area as f32
+/// Whether a region with a nucleus of so many pixels is a nucleus, or a lobe of one.
+pub(super) fn is_nucleus(region: &Region, nucleus: u32) -> bool {
+    nucleus as f32 >= MOSTLY * region.area as f32
 }
 
 #[cfg(test)]
@@ -164,20 +152,14 @@ mod tests {
         let cells = connected(&mask, true, Corners::Joined);
         let found = nuclei(&cells, &stained);
         let at = |x: usize| cells.labels.data[40 * 180 + x] as usize - 1;
-        assert_eq!(found[at(40)].area, 0);
-        assert!(
-            (430..470).contains(&found[at(150)].area),
-            "{:?}",
-            found[at(150)]
-        );
-        assert_eq!(found[at(150)].area, found[at(150)].red);
+        let [pair, infected] = [found[at(40)], found[at(150)]];
+        assert_eq!(pair, 0);
+        assert!((430..470).contains(&infected), "{infected}");
         let whole = Region {
             area: 460,
             ..cells.regions[at(150)]
         };
-        assert!(
-            is_nucleus(&whole, found[at(150)])
-                && !is_nucleus(&cells.regions[at(150)], found[at(150)])
-        );
+        assert!(is_nucleus(&whole, infected));
+        assert!(!is_nucleus(&cells.regions[at(150)], infected));
     }
 }

@@ -68,10 +68,16 @@ impl White {
         let labels = &mut self.bodies.labels;
         // The body that each of the rest touches, 0 for none.
         let mut touched = vec![0; rest.regions.len()];
-        for (body, beside) in neighbours(labels.width, labels.height) {
-            let (body, rest) = (labels.data[body], rest.labels.data[beside] as usize);
-            if body != 0 && rest != 0 {
-                touched[rest - 1] = body;
+        for (place, &body) in labels
+            .data
+            .iter()
+            .enumerate()
+            .filter(|&(_, &body)| body != 0)
+        {
+            for beside in around(place, labels.width, labels.height) {
+                if let Some(rest) = (rest.labels.data[beside] as usize).checked_sub(1) {
+                    touched[rest] = body;
+                }
             }
         }
         for (label, &rest_label) in labels.data.iter_mut().zip(&rest.labels.data) {
@@ -117,13 +123,15 @@ impl White {
             .iter()
             .map(|region| bodies[region.first] != 0)
             .collect();
-        for (body, beside) in neighbours(all.labels.width, all.labels.height) {
-            if bodies[body] != 0
-                && let Some(region) = (all.labels.data[beside] as usize).checked_sub(1)
-                && !is_white[region]
-            {
-                now_touching[region] = true;
-                now_touching[all.labels.data[body] as usize - 1] = true;
+        // What a body was cut from touches it.
+        for place in (0..bodies.len()).filter(|&place| bodies[place] != 0) {
+            for beside in around(place, all.labels.width, all.labels.height) {
+                if let Some(region) = (all.labels.data[beside] as usize).checked_sub(1)
+                    && !is_white[region]
+                {
+                    now_touching[region] = true;
+                    now_touching[all.labels.data[place] as usize - 1] = true;
+                }
             }
         }
         let split = Split {
@@ -134,23 +142,13 @@ impl White {
     }
 }
 
-/// The places in a plane that meet at a side or a corner, each pair both ways.
-fn neighbours(width: usize, height: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..width * height)
-        .flat_map(move |i| {
-            let (left, right, below) =
-                (i % width > 0, i % width + 1 < width, i / width + 1 < height);
-            [
-                right.then_some(i + 1),
-                below.then_some(i + width),
-                (below && right).then_some(i + width + 1),
-                (below && left).then(|| i + width - 1),
-            ]
-            .into_iter()
-            .flatten()
-            .map(move |j| (i, j))
-        })
-        .flat_map(|(i, j)| [(i, j), (j, i)])
+/// The places that meet a place of a plane at a side or a corner.
+fn around(place: usize, width: usize, height: usize) -> impl Iterator<Item = usize> {
+    let (x, y) = (place % width, place / width);
+    let columns = x.saturating_sub(1)..(x + 2).min(width);
+    let rows = y.saturating_sub(1)..(y + 2).min(height);
+    rows.flat_map(move |y| columns.clone().map(move |x| y * width + x))
+        .filter(move |&other| other != place)
 }
 
 /// The pixels of the nuclei of white cells, each nucleus with a label; `None` where there are none. `typical` is the
