@@ -129,3 +129,67 @@ pub(super) fn set_covered_apart(cells: &Labelled, ink: &Grid<bool>, classified: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::distance::distances;
+    use super::super::watershed::split;
+    use super::*;
+
+    /// Round things in a row, unstained: the middle and the radius of each.
+    fn things(discs: &[[f32; 2]]) -> (Split, Stained) {
+        let mask = Grid::drawn([400, 100], |x, y| {
+            discs.iter().any(|&[cx, r]| (x - cx).hypot(y - 50.0) <= r)
+        });
+        let none = mask.map(|_| false);
+        let stained = Stained {
+            dense: none.clone(),
+            red: none,
+        };
+        (split(&distances(&mask), 20.0), stained)
+    }
+
+    fn kind_at(split: &Split, classified: &Classified, x: usize) -> Kind {
+        classified.kinds[split.cells.labels.data[50 * 400 + x] as usize - 1]
+    }
+
+    #[test]
+    fn a_small_cell_is_one_and_a_small_part_of_a_clump_is_not() {
+        // Four tenths of a cell.
+        let (mut split, stained) = things(&[[40.0, 20.0], [100.0, 12.7], [160.0, 20.0]]);
+        let alone = classify(&split, &stained, &[], 20.0);
+        assert_eq!(kind_at(&split, &alone, 100), Kind::Cell);
+        split.touching.fill(true);
+        let parts = classify(&split, &stained, &[], 20.0);
+        assert_eq!(kind_at(&split, &parts, 100), Kind::Other(OtherKind::Debris));
+        assert_eq!(kind_at(&split, &parts, 40), Kind::Cell);
+    }
+
+    #[test]
+    fn the_typical_cell_is_the_median_unless_that_is_a_clump() {
+        let area = |radius: f32| {
+            let (split, stained) = things(&[[50.0, radius], [150.0, radius], [250.0, radius]]);
+            classify(&split, &stained, &[], 20.0).area.unwrap()
+        };
+        let disc = |radius: f32| std::f32::consts::PI * radius * radius;
+        assert!((area(18.0) / disc(18.0) - 1.0).abs() < 0.03);
+        // Twice a cell: three pairs.
+        assert!((area(28.3) / disc(20.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn a_white_cell_is_told_by_its_nucleus_and_the_frame_comes_first() {
+        let (split, stained) = things(&[[10.0, 24.0], [100.0, 24.0], [200.0, 20.0]]);
+        let classified = classify(&split, &stained, &[true, true, false], 20.0);
+        let kinds = [10, 100, 200].map(|x| kind_at(&split, &classified, x));
+        let other = |kind| Kind::Other(kind);
+        assert_eq!(
+            kinds,
+            [
+                other(OtherKind::Edge),
+                other(OtherKind::WhiteCell),
+                Kind::Cell
+            ]
+        );
+    }
+}

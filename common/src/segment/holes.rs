@@ -245,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn a_vote_counts_where_it_differs() {
+        let disc = || Grid::drawn([60, 60], |x, y| (x - 30.0).hypot(y - 30.0) < 20.0);
+        let radius = |voted| fill(&mut disc(), Some(voted)).radius.unwrap();
+        assert!((radius(20.5) - 20.0).abs() < 0.3);
+        assert_eq!(radius(14.0), 14.0);
+    }
+
+    #[test]
     fn an_empty_mask_has_no_radius() {
         assert_eq!(fill(&mut Grid::filled(5, 5, false), None).radius, None);
         assert!(fill(&mut Grid::filled(1, 1, true), None).radius.is_some());

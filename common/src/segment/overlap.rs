@@ -3,7 +3,7 @@
 use super::circles::Disc;
 use super::grid::Grid;
 use super::nucleus::Stained;
-use super::regions::{Corners, Forest, Region, connected, settle};
+use super::regions::{Corners, Forest, Labelled, Region, connected, settle};
 use super::watershed::Split;
 
 /// What is smaller than this many typical cells is one cell, or none.
@@ -28,123 +28,188 @@ pub(super) fn deal(split: Split, discs: &[Disc], stained: &Stained, radius: f32)
         return split;
     }
     let typical = std::f32::consts::PI * radius * radius;
-    let size = [split.cells.labels.width, split.cells.labels.height];
-    let mask = split.cells.labels.map(|label| label != 0);
-    let clumps = connected(&mask, true, Corners::Joined);
-    drop(mask);
-    let clump_at = |place: usize| (clumps.labels.data[place] as usize).checked_sub(1);
-    let of_region = |region: &Region| clump_at(region.first);
-
-    let mut own: Vec<Vec<u32>> = vec![Vec::new(); clumps.regions.len()];
-    for (disc, i) in discs.iter().zip(0..) {
-        if let Some(clump) = disc.middle(size).and_then(clump_at) {
-            own[clump].push(i);
-        }
+    let clumps = Clumps::of(&split, discs);
+    let mut dealt = clumps.larger_than(MIN_CLUMP * typical);
+    let deepest = clumps.deepest(discs, &dealt);
+    clumps.keep_explained(&mut dealt, discs, &deepest, stained, MAX_NUCLEUS * typical);
+    if !dealt.contains(&true) {
+        return split;
     }
-    let mut dealt: Vec<bool> = (clumps.regions.iter().zip(&own))
-        .map(|(region, own)| !own.is_empty() && region.area as f32 >= MIN_CLUMP * typical)
-        .collect();
+    let parted = clumps.parted(&split, &dealt, &deepest, discs.len());
+    drop(deepest);
+    let before = clumps.likeness(&split.cells.regions, typical);
+    let after = clumps.likeness(&parted.regions, typical);
+    for (dealt, (before, after)) in dealt.iter_mut().zip(before.iter().zip(after)) {
+        *dealt &= after > *before;
+    }
+    if !dealt.contains(&true) {
+        return split;
+    }
+    clumps.exchanged(split, parted, &dealt)
+}
 
-    // In which disc each pixel lies deepest, counted from 1.
-    let mut deepest = Grid::filled(size[0], size[1], 0u32);
-    for (clump, own) in own.iter().enumerate().filter(|&(clump, _)| dealt[clump]) {
-        for &i in own {
-            let disc = &discs[i as usize];
-            for at in disc.pixels(REACH, size) {
-                let place = at[1] * size[0] + at[0];
-                let at = at.map(|v| v as f32);
-                let other = (deepest.data[place] as usize).checked_sub(1);
-                let is_deeper = |other: usize| disc.radii_to(at) < discs[other].radii_to(at);
-                if clump_at(place) == Some(clump) && other.is_none_or(is_deeper) {
-                    deepest.data[place] = i + 1;
+/// Regions that touch each other, as one.
+struct Clumps {
+    clumps: Labelled,
+    /// The places in the list of discs of those in each.
+    discs: Vec<Vec<u32>>,
+}
+
+impl Clumps {
+    fn of(split: &Split, discs: &[Disc]) -> Self {
+        let mask = split.cells.labels.map(|label| label != 0);
+        let clumps = connected(&mask, true, Corners::Joined);
+        let mut clumps = Self {
+            discs: vec![Vec::new(); clumps.regions.len()],
+            clumps,
+        };
+        for (disc, i) in discs.iter().zip(0..) {
+            if let Some(clump) = disc
+                .middle(clumps.size())
+                .and_then(|place| clumps.at(place))
+            {
+                clumps.discs[clump].push(i);
+            }
+        }
+        clumps
+    }
+
+    /// Width and height of the plane.
+    fn size(&self) -> [usize; 2] {
+        [self.clumps.labels.width, self.clumps.labels.height]
+    }
+
+    /// The clump at a place.
+    fn at(&self, place: usize) -> Option<usize> {
+        (self.clumps.labels.data[place] as usize).checked_sub(1)
+    }
+
+    /// Which have a disc and more pixels than that.
+    fn larger_than(&self, area: f32) -> Vec<bool> {
+        let clumps = self.clumps.regions.iter().zip(&self.discs);
+        clumps
+            .map(|(region, discs)| !discs.is_empty() && region.area as f32 >= area)
+            .collect()
+    }
+
+    /// The discs of the chosen clumps.
+    fn discs_of<'a>(&'a self, chosen: &'a [bool]) -> impl Iterator<Item = (usize, &'a [u32])> {
+        let all = self.discs.iter().map(Vec::as_slice).enumerate();
+        all.filter(|&(clump, _)| chosen[clump])
+    }
+
+    /// In which disc of its clump each pixel lies deepest, counted from 1.
+    fn deepest(&self, discs: &[Disc], chosen: &[bool]) -> Grid<u32> {
+        let size = self.size();
+        let mut deepest = Grid::filled(size[0], size[1], 0u32);
+        for (clump, own) in self.discs_of(chosen) {
+            for &i in own {
+                let disc = &discs[i as usize];
+                for at in disc.pixels(REACH, size) {
+                    let place = at[1] * size[0] + at[0];
+                    let at = at.map(|v| v as f32);
+                    let other = (deepest.data[place] as usize).checked_sub(1);
+                    let is_deeper = |other: usize| disc.radii_to(at) < discs[other].radii_to(at);
+                    if self.at(place) == Some(clump) && other.is_none_or(is_deeper) {
+                        deepest.data[place] = i + 1;
+                    }
                 }
             }
         }
-    }
-    for (clump, own) in own.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
-        let (mut covered, mut nucleus) = (0u32, 0u32);
-        for &i in own {
-            let reach = discs[i as usize]
-                .pixels(COVERS, size)
-                .map(|[x, y]| y * size[0] + x);
-            for place in reach.filter(|&place| deepest.data[place] == i + 1) {
-                covered += 1;
-                nucleus += u32::from(stained.dense.data[place]);
-            }
-        }
-        dealt[clump] &= covered as f32 >= COVERED * clumps.regions[clump].area as f32
-            && nucleus as f32 <= MAX_NUCLEUS * typical;
-    }
-    if !dealt.contains(&true) {
-        return split;
+        deepest
     }
 
-    let first = split.cells.regions.len() as u32;
-    let mut trial = split.cells.labels.clone();
-    for (place, label) in trial
-        .data
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, label)| **label != 0)
-    {
-        *label = match (clump_at(place), deepest.data[place]) {
-            (Some(clump), disc) if dealt[clump] && disc != 0 => first + disc,
-            (Some(clump), _) if dealt[clump] => *label,
-            _ => 0,
-        };
+    /// Keeps those that their discs explain, and that hold no more of a nucleus than `most` pixels.
+    fn keep_explained(
+        &self,
+        chosen: &mut [bool],
+        discs: &[Disc],
+        deepest: &Grid<u32>,
+        stained: &Stained,
+        most: f32,
+    ) {
+        let size = self.size();
+        for (clump, chosen) in chosen.iter_mut().enumerate().filter(|(_, chosen)| **chosen) {
+            let (mut covered, mut nucleus) = (0u32, 0u32);
+            for &i in &self.discs[clump] {
+                let reach = discs[i as usize].pixels(COVERS, size);
+                let places = reach.map(|[x, y]| y * size[0] + x);
+                for place in places.filter(|&place| deepest.data[place] == i + 1) {
+                    covered += 1;
+                    nucleus += u32::from(stained.dense.data[place]);
+                }
+            }
+            let area = self.clumps.regions[clump].area as f32;
+            *chosen = covered as f32 >= COVERED * area && nucleus as f32 <= most;
+        }
     }
-    drop(deepest);
-    let trial = settle(
-        trial,
-        &mut Forest::of(split.cells.regions.len() + discs.len()),
-    );
-    // How much of each clump looks like cells.
-    let likeness = |regions: &[Region]| {
-        let mut likeness = vec![0.0; dealt.len()];
-        for region in regions {
-            if let Some(clump) = of_region(region) {
-                likeness[clump] +=
-                    cell_likeness(region, typical, region.touches_frame(size[0], size[1]));
+
+    /// The chosen clumps alone, dealt to their discs. What no disc reaches stays as it was parted.
+    fn parted(
+        &self,
+        split: &Split,
+        chosen: &[bool],
+        deepest: &Grid<u32>,
+        discs: usize,
+    ) -> Labelled {
+        let first = split.cells.regions.len();
+        let mut labels = split.cells.labels.clone();
+        for (place, label) in labels.data.iter_mut().enumerate() {
+            *label = match (self.at(place), deepest.data[place]) {
+                (Some(clump), 0) if chosen[clump] => *label,
+                (Some(clump), disc) if chosen[clump] => first as u32 + disc,
+                _ => 0,
+            };
+        }
+        settle(labels, &mut Forest::of(first + discs))
+    }
+
+    /// How much of each clump looks like cells, if these are its parts.
+    fn likeness(&self, parts: &[Region], typical: f32) -> Vec<f32> {
+        let [width, height] = self.size();
+        let mut likeness = vec![0.0; self.discs.len()];
+        for part in parts {
+            if let Some(clump) = self.at(part.first) {
+                likeness[clump] += cell_likeness(part, typical, part.touches_frame(width, height));
             }
         }
         likeness
-    };
-    let (before, after) = (likeness(&split.cells.regions), likeness(&trial.regions));
-    for (clump, dealt) in dealt.iter_mut().enumerate() {
-        *dealt &= after[clump] > before[clump];
-    }
-    if !dealt.contains(&true) {
-        return split;
     }
 
-    let Split { cells, touching } = split;
-    let mut labels = cells.labels;
-    for (place, label) in labels.data.iter_mut().enumerate() {
-        if clump_at(place).is_some_and(|clump| dealt[clump]) {
-            *label = first + trial.labels.data[place];
+    /// Takes the parts of the chosen clumps from `parted`.
+    fn exchanged(&self, split: Split, parted: Labelled, chosen: &[bool]) -> Split {
+        let is_chosen = |place: usize| self.at(place).is_some_and(|clump| chosen[clump]);
+        let Split { cells, touching } = split;
+        let first = cells.regions.len() as u32;
+        let mut labels = cells.labels;
+        for (place, label) in labels.data.iter_mut().enumerate() {
+            if is_chosen(place) {
+                *label = first + parted.labels.data[place];
+            }
         }
-    }
-    let mut forest = Forest::of(cells.regions.len() + trial.regions.len());
-    drop(trial);
-    let parted = settle(labels, &mut forest);
-    // A clump that is dealt has parts that touch each other, or is one cell now; all else is as it was.
-    let mut parts = vec![0; dealt.len()];
-    for clump in parted.regions.iter().filter_map(of_region) {
-        parts[clump] += 1;
-    }
-    let mut now_touching: Vec<bool> = parted
-        .regions
-        .iter()
-        .map(|region| of_region(region).is_some_and(|clump| parts[clump] > 1))
-        .collect();
-    for (region, touching) in cells.regions.iter().zip(touching) {
-        if of_region(region).is_some_and(|clump| !dealt[clump]) {
-            now_touching[parted.labels.data[region.first] as usize - 1] = touching;
+        let mut forest = Forest::of(cells.regions.len() + parted.regions.len());
+        drop(parted);
+        let all = settle(labels, &mut forest);
+        // A clump that is dealt has parts that touch each other, or is one cell now; all else is as it was.
+        let mut parts = vec![0; chosen.len()];
+        for clump in all
+            .regions
+            .iter()
+            .filter_map(|region| self.at(region.first))
+        {
+            parts[clump] += 1;
         }
-    }
-    Split {
-        cells: parted,
-        touching: now_touching,
+        let several = |region: &Region| self.at(region.first).is_some_and(|clump| parts[clump] > 1);
+        let mut now_touching: Vec<bool> = all.regions.iter().map(several).collect();
+        for (region, touching) in cells.regions.iter().zip(touching) {
+            if !is_chosen(region.first) {
+                now_touching[all.labels.data[region.first] as usize - 1] = touching;
+            }
+        }
+        Split {
+            cells: all,
+            touching: now_touching,
+        }
     }
 }
 
