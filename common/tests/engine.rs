@@ -26,6 +26,7 @@ fn compared(onnx: &[u8], size: usize) -> usize {
         let input = self_test_input(seed, size as u32);
         let ours = workers.0.logits(&input).unwrap();
         let theirs = workers.1.logits(&input).unwrap();
+        assert_eq!(ours.len(), theirs.len());
         for (a, b) in ours.iter().zip(&theirs) {
             assert!((a - b).abs() < TOLERANCE, "{ours:?} {theirs:?}");
         }
@@ -68,7 +69,7 @@ fn channels_that_fill_no_vector_are_computed_alike() {
     }
 }
 
-/// Layers of other widths don't fit the buffers of those before them: they are left to tract.
+/// A layer of another width doesn't fit the buffers of those before it: the block ends there, and tract does the rest.
 #[test]
 fn layers_of_several_widths_are_computed_alike() {
     let net = Net {

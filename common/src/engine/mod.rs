@@ -3,23 +3,19 @@
 //! tract works best at batch size one with one state per core, so a [`Model`] is loaded and
 //! optimised once and every thread takes a [`Worker`] of its own.
 
+mod checks;
 mod densenet;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 use tract_onnx::pb;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::crop;
 use crate::image::RgbImage;
 use crate::message::{Label, ModelRef};
-use crate::model_card::{
-    CardError, INPUT_NAME, METADATA_KEY, ModelCard, OUTPUT_NAME, SELF_TEST_TOLERANCE,
-    self_test_input,
-};
+use crate::model_card::{CardError, METADATA_KEY, ModelCard, SELF_TEST_TOLERANCE, self_test_input};
 
 /// Why a model can't be used, or did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -134,11 +130,11 @@ fn prepare(
         .model_for_proto_model(&proto)
         .map_err(unsupported)?;
     drop(proto);
-    check_names(&graph)?;
+    checks::names(&graph)?;
     let size = card.input.size as usize;
     let wanted = InferenceFact::dt_shape(f32::datum_type(), [1, 3, size, size]);
     let stated = graph.input_fact(0).map_err(unsupported)?;
-    if !takes_crops(stated, card.input.size) {
+    if !checks::takes_crops(stated, card.input.size) {
         return Err(EngineError::Shape {
             what: "input",
             is: format!("{stated:?}"),
@@ -150,7 +146,7 @@ fn prepare(
         .into_typed()
         .and_then(|typed| typed.into_decluttered())
         .map_err(unsupported)?;
-    check_constants(&typed)?;
+    checks::constants(&typed)?;
     let replaced = match blocks {
         Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
         Blocks::Plain => densenet::Replaced::default(),
@@ -185,7 +181,7 @@ impl Model {
     pub fn load_with(onnx: &[u8], blocks: Blocks) -> Result<Self, EngineError> {
         let proto = parse(onnx)?;
         let card = card_of(&proto)?;
-        check_weights(&proto)?;
+        checks::weights(&proto)?;
         let (plan, replaced) = caught(|| prepare(proto, &card, blocks))?;
         let parasitized = card.parasitized_index().ok_or(EngineError::NoCard)?;
         let sha256 = hex::encode(Sha256::digest(onnx));
@@ -277,100 +273,6 @@ fn caught<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineEr
         let text = text.unwrap_or("without a reason");
         Err(EngineError::Unsupported(format!("it panicked: {text}")))
     })
-}
-
-/// Whether an input is f32 `[N, 3, size, size]`, N being 1 or a symbol.
-fn takes_crops(input: &InferenceFact, size: u32) -> bool {
-    let size = i64::from(size);
-    let Some(shape) = input.shape.concretize() else {
-        return false;
-    };
-    let dims: Vec<_> = shape.iter().map(|dim| dim.to_i64().ok()).collect();
-    input.datum_type.concretize() == Some(f32::datum_type())
-        && dims.len() == 4
-        && matches!(dims[0], None | Some(1))
-        && dims[1..] == [Some(3), Some(size), Some(size)]
-}
-
-/// Looks for NaN and infinity in all floating-point weights: what they meet may hide them.
-fn check_weights(proto: &pb::ModelProto) -> Result<(), EngineError> {
-    let graphs = proto.graph.iter();
-    for tensor in graphs.flat_map(|graph| &graph.initializer) {
-        let finite = match tensor.data_type() {
-            DataType::Float => {
-                let raw = tensor.raw_data.as_chunks::<4>().0.iter();
-                let raw = raw.map(|&bytes| f32::from_le_bytes(bytes));
-                raw.chain(tensor.float_data.iter().copied())
-                    .all(f32::is_finite)
-            }
-            // All ones in the exponent.
-            DataType::Float16 => {
-                let raw = tensor.raw_data.as_chunks::<2>().0.iter();
-                let raw = raw.map(|&bytes| u16::from_le_bytes(bytes));
-                raw.chain(tensor.int32_data.iter().map(|&half| half as u16))
-                    .all(|half| half & 0x7C00 != 0x7C00)
-            }
-            _ => true,
-        };
-        if !finite {
-            return Err(EngineError::Weights(tensor.name.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// The same for the constants that tract makes of the weights, by divisions and roots: a batch norm
-/// with a negative variance, say.
-fn check_constants(graph: &TypedModel) -> Result<(), EngineError> {
-    for node in graph.nodes() {
-        let constants = node.outputs.iter().filter_map(|o| o.fact.konst.as_ref());
-        for values in constants.filter_map(|constant| constant.try_as_plain_ram().ok()) {
-            let finite = values
-                .as_slice::<f32>()
-                .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
-                || values
-                    .as_slice::<f16>()
-                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
-                || values
-                    .as_slice::<f64>()
-                    .is_ok_and(|v| v.iter().all(|v| v.is_finite()))
-                || !values.datum_type().is_float();
-            if !finite {
-                return Err(EngineError::Weights(node.name.clone()));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_names(graph: &InferenceModel) -> Result<(), EngineError> {
-    let names = |outlets: &[OutletId]| -> Vec<String> {
-        outlets
-            .iter()
-            .map(|o| graph.node(o.node).name.clone())
-            .collect()
-    };
-    let inputs = names(graph.input_outlets().unwrap_or_default());
-    if inputs != [INPUT_NAME] {
-        return Err(EngineError::Shape {
-            what: "list of inputs",
-            is: format!("{inputs:?}"),
-            card: format!("[{INPUT_NAME:?}]"),
-        });
-    }
-    let outputs = graph.output_outlets().unwrap_or_default();
-    let labels: Vec<_> = outputs
-        .iter()
-        .map(|o| graph.outlet_label(*o).unwrap_or_default().to_owned())
-        .collect();
-    if labels != [OUTPUT_NAME] && names(outputs) != [OUTPUT_NAME] {
-        return Err(EngineError::Shape {
-            what: "list of outputs",
-            is: format!("{labels:?}"),
-            card: format!("[{OUTPUT_NAME:?}]"),
-        });
-    }
-    Ok(())
 }
 
 /// One thread's state of a [`Model`].

@@ -6,14 +6,14 @@
 //! even rows and odd columns, odd and even, odd and odd. Only the 3 × 3 convolution and the average
 //! of the transition care, and for both it is the better order.
 
-use std::fmt;
-
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::direct::{self, Direct, Geometry};
+use super::graph::Activation;
 use super::kernel::{Chooser, Shape};
-use super::pattern::{Activation, Found};
+use super::operator::Computation;
+use super::pattern::Found;
 use super::pixels::{Plane, SLACK, pack_activated};
 use super::product::{Panels, Product, Scratch};
 use super::winograd::{self, Winograd};
@@ -23,10 +23,7 @@ use super::winograd::{self, Winograd};
 const LEAST_TILES: usize = 16;
 
 /// A dense block and the transition after it, if there is one.
-#[derive(Clone)]
-pub struct DenseBlock(Arc<Block>);
-
-struct Block {
+pub struct DenseBlock {
     /// Of the input.
     channels: usize,
     height: usize,
@@ -113,17 +110,15 @@ impl DenseBlock {
                 product: Product::new(&choice, &matrix, bias, bias.len(), false)?,
             })
         });
-        Ok(Self(Arc::new(Block {
+        Ok(Self {
             channels,
             height,
             width,
             layers,
             transition: transition.transpose()?,
-        })))
+        })
     }
-}
 
-impl Block {
     fn pixels(&self) -> usize {
         self.height * self.width
     }
@@ -131,18 +126,6 @@ impl Block {
     /// Whether pixels are in the order of phases.
     fn in_phases(&self) -> bool {
         matches!(self.layers[0].growth, Growth::Winograd(_))
-    }
-
-    /// Channels, height and width of what is made.
-    fn made(&self) -> [usize; 3] {
-        match &self.transition {
-            Some(transition) => [
-                transition.product.channels(),
-                self.height / 2,
-                self.width / 2,
-            ],
-            None => [self.all_channels(), self.height, self.width],
-        }
     }
 
     fn all_channels(&self) -> usize {
@@ -162,7 +145,7 @@ impl Block {
 }
 
 /// What one thread works in.
-struct Buffers {
+pub struct Buffers {
     scratch: Scratch,
     /// `[all channels, pixels]`, and some rows that are only read by accident.
     block: Tensor,
@@ -181,7 +164,7 @@ enum GrowthBuffers {
 }
 
 impl Buffers {
-    fn new(block: &Block) -> TractResult<Self> {
+    fn new(block: &DenseBlock) -> TractResult<Self> {
         let pixels = block.pixels();
         let all = block.all_channels();
         let first = &block.layers[0];
@@ -216,7 +199,7 @@ impl Buffers {
         })
     }
 
-    fn run(&mut self, block: &Block, input: &[f32], output: &mut Tensor) -> TractResult<()> {
+    fn run(&mut self, block: &DenseBlock, input: &[f32], output: &mut Tensor) -> TractResult<()> {
         let pixels = block.pixels();
         ensure!(
             input.len() == block.channels * pixels,
@@ -293,7 +276,7 @@ impl Buffers {
     /// Averages before it convolves, which is the same and a quarter of the work.
     fn run_transition(
         &mut self,
-        block: &Block,
+        block: &DenseBlock,
         transition: &Transition,
         output: &mut Tensor,
     ) -> TractResult<()> {
@@ -360,96 +343,27 @@ impl Growth {
     }
 }
 
-impl PartialEq for DenseBlock {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
+impl Computation for DenseBlock {
+    type Buffers = Buffers;
 
-impl Eq for DenseBlock {}
+    const NAME: &'static str = "DenseBlock";
 
-impl fmt::Debug for DenseBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "DenseBlock of {} layers, {} × {}",
-            self.0.layers.len(),
-            self.0.height,
-            self.0.width
-        )
-    }
-}
-
-impl Op for DenseBlock {
-    fn name(&self) -> StaticName {
-        "DenseBlock".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for DenseBlock {
-    not_out_of_plan!();
-
-    fn state(&self, _ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(State {
-            buffers: Buffers::new(&self.0)?,
-            block: self.clone(),
-        })))
-    }
-}
-
-impl TypedOp for DenseBlock {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let [channels, height, width] = self.0.made();
-        let shape = [1, channels, height, width];
-        Ok(tvec!(inputs[0].datum_type.fact(shape)))
-    }
-
-    as_op!();
-}
-
-/// One thread's buffers. They hold nothing between two crops.
-struct State {
-    block: DenseBlock,
-    buffers: Buffers,
-}
-
-impl Clone for State {
-    fn clone(&self) -> Self {
-        Self {
-            block: self.block.clone(),
-            // The same was possible before.
-            buffers: Buffers::new(&self.block.0).expect("buffers of a block that has some"),
+    fn made(&self) -> [usize; 3] {
+        match &self.transition {
+            Some(transition) => [
+                transition.product.channels(),
+                self.height / 2,
+                self.width / 2,
+            ],
+            None => [self.all_channels(), self.height, self.width],
         }
     }
-}
 
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "buffers of {:?}", self.block)
-    }
-}
-
-impl OpState for State {
-    fn eval(
-        &mut self,
-        _ctx: &EvalContext,
-        _op: &dyn Op,
-        inputs: TVec<TValue>,
-    ) -> TractResult<TVec<TValue>> {
-        let block = &self.block.0;
-        let [channels, height, width] = block.made();
-        // Every value of it is written.
-        let mut output = Tensor::zero::<f32>(&[channels, height * width])?;
-        let input = inputs[0].try_as_plain_ram()?;
-        self.buffers
-            .run(block, input.as_slice::<f32>()?, &mut output)?;
-        let output = output.into_shape(&[1, channels, height, width])?;
-        Ok(tvec!(output.into_tvalue()))
+    fn buffers(&self) -> TractResult<Buffers> {
+        Buffers::new(self)
     }
 
-    fn reset_lanes(&mut self, _lanes: &[LaneId]) -> TractResult<()> {
-        Ok(())
+    fn run(&self, buffers: &mut Buffers, input: &[f32], output: &mut Tensor) -> TractResult<()> {
+        buffers.run(self, input, output)
     }
 }

@@ -2,8 +2,8 @@
 
 use tract_onnx::prelude::*;
 
+use super::graph::Weights;
 use super::kernel::{Chooser, Shape};
-use super::pattern::Weights;
 use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps};
 use super::product::{Panels, Product, Scratch};
 

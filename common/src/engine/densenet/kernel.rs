@@ -68,7 +68,7 @@ impl Choice {
     /// How pixels are packed.
     ///
     /// # Errors
-    /// Never for what [`choose`] returned.
+    /// Never for what [`Chooser::choose`] returned.
     pub fn pixels_format(&self) -> TractResult<&PackedFormat> {
         let [rows, columns] = self.formats().context("a kernel that packs otherwise")?;
         Ok(match self.pixels_are {
@@ -80,7 +80,7 @@ impl Choice {
     /// How weights are packed.
     ///
     /// # Errors
-    /// Never for what [`choose`] returned.
+    /// Never for what [`Chooser::choose`] returned.
     pub fn weights_format(&self) -> TractResult<&PackedFormat> {
         let [rows, columns] = self.formats().context("a kernel that packs otherwise")?;
         Ok(match self.pixels_are {

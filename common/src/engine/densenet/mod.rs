@@ -1,21 +1,26 @@
 //! Makes a DenseNet fast: each dense block of a graph becomes one operator.
 //!
-//! [`pattern`] finds the blocks and what comes before them, [`block`] and [`stem`] are the operators. Their convolutions are matrix
+//! [`pattern`] finds the blocks and [`stem_pattern`] what comes before them, both with [`graph`];
+//! [`block`] and [`stem`] compute them as [`operator`]s of tract. Their convolutions are matrix
 //! products ([`product`]) by tract's own kernels ([`kernel`]), on pixels that [`pixels`] packs; the
 //! 3 × 3 is [`direct`] or [`winograd`].
 
 mod block;
 mod direct;
+mod graph;
 mod kernel;
+mod operator;
 mod pattern;
 mod pixels;
 mod product;
 mod stem;
+mod stem_pattern;
 mod winograd;
 
 use tract_onnx::prelude::*;
 
 use kernel::Chooser;
+use operator::{Computation, Operator};
 
 /// What was replaced in a graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,32 +41,30 @@ pub fn replace_blocks(graph: &mut TypedModel) -> TractResult<Replaced> {
     let mut replaced = Replaced::default();
     // From the last to the first: each block reads what the one before it makes.
     for found in pattern::dense_blocks(graph)?.iter().rev() {
-        let operator = block::DenseBlock::new(&kernels, found);
-        let operator = operator.map(|made| Box::new(made) as Box<dyn TypedOp>);
-        replaced.blocks += usize::from(replace(graph, found.input, found.output, operator)?);
+        let block = block::DenseBlock::new(&kernels, found);
+        replaced.blocks += usize::from(replace(graph, found.input, found.output, block)?);
     }
     if replaced.blocks > 0 {
-        for found in pattern::stems(graph) {
-            let operator = stem::Stem::new(&kernels, &found);
-            let operator = operator.map(|made| Box::new(made) as Box<dyn TypedOp>);
-            replaced.stem |= replace(graph, found.input, found.output, operator)?;
+        for found in stem_pattern::stems(graph) {
+            let stem = stem::Stem::new(&kernels, &found);
+            replaced.stem |= replace(graph, found.input, found.output, stem)?;
         }
     }
     Ok(replaced)
 }
 
-/// Puts an operator between two outlets, if it could be made and fits.
+/// Puts a computation between two outlets, if it could be made and fits.
 fn replace(
     graph: &mut TypedModel,
     input: OutletId,
     output: OutletId,
-    operator: TractResult<Box<dyn TypedOp>>,
+    computation: TractResult<impl Computation>,
 ) -> TractResult<bool> {
-    let patched = operator.and_then(|operator| {
+    let patched = computation.and_then(|computation| {
         let name = format!("{}.fused", graph.node(output.node).name);
         let mut patch = TypedModelPatch::default();
         let input = patch.tap_model(graph, input)?;
-        let made = patch.wire_node(name, operator, &[input])?;
+        let made = patch.wire_node(name, Operator::new(computation), &[input])?;
         patch.shunt_outside(graph, output, made[0])?;
         Ok(patch)
     });

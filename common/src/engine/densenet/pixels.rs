@@ -5,7 +5,7 @@
 //! overwritten by the next row, and what is read too much belongs to other pixels; so sources and
 //! panels need [`SLACK`] values more than they hold.
 
-use super::pattern::Activation;
+use super::graph::Activation;
 
 /// Values in a vector.
 const LANES: usize = 8;

@@ -9,8 +9,8 @@
 
 use tract_onnx::prelude::*;
 
+use super::graph::Weights;
 use super::kernel::{Chooser, Shape};
-use super::pattern::Weights;
 use super::pixels::{Border, SLACK, Step, copy_into_border, lanes, steps, with_wide_vectors};
 use super::product::{Panels, Product, Scratch};
 
@@ -160,19 +160,16 @@ impl Winograd {
     ) -> TractResult<()> {
         let width = buffers.panels[0].width();
         let mut distance = 0;
-        let mut places = Vec::with_capacity(PLACES);
-        for panels in &mut buffers.panels {
-            let (packed, its) = panels.begin(tiles, self.between)?;
-            distance = its;
-            places.push(packed);
+        let mut packed: [&mut [f32]; PLACES] = Default::default();
+        for (packed, panels) in packed.iter_mut().zip(&mut buffers.panels) {
+            (*packed, distance) = panels.begin(tiles, self.between)?;
         }
         for (index, begin) in (first..first + tiles).step_by(width).enumerate() {
             let end = (begin + width).min(first + tiles);
             steps(begin, end, self.tiles.1, border.pitch, &mut buffers.steps);
-            let mut places: Vec<&mut [f32]> = places
-                .iter_mut()
-                .map(|packed| &mut packed[index * distance..])
-                .collect();
+            let mut places = packed
+                .each_mut()
+                .map(|packed| &mut packed[index * distance..]);
             let source = (buffers.bordered.as_slice(), self.between);
             if lanes(self.tiles.1) == 8 {
                 transform_panel::<8>(source, border, &buffers.steps, &mut places, width);
