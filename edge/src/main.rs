@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod daemon;
 mod exit;
+mod memory;
 mod model;
 mod mqtt;
 mod overlay;
@@ -33,6 +34,7 @@ use cli::{CheckConfigArgs, Cli, Command, ModelCommand};
 const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
 
 fn main() -> ExitCode {
+    memory::one_arena();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into()))
