@@ -1,9 +1,10 @@
 //! Boxes and masks in pixels. The origin is the upper left corner of a field.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An axis-aligned box in whole pixels. On the wire it is `[x, y, w, h]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "[u32; 4]", into = "[u32; 4]")]
 pub struct Rect {
     /// Left edge.

@@ -1,9 +1,10 @@
 //! Counts → parasitemia with its uncertainty.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many red cells were looked at, and how many of them carry a parasite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Countable red cells.
     pub cells: u64,
@@ -21,7 +22,7 @@ impl std::ops::AddAssign for Counts {
 /// Infected red cells per hundred red cells, with a 95 % interval.
 ///
 /// It is uncorrected: the model's own false positives are in it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parasitemia {
     /// The estimate in percent.
     pub percent: f64,

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The name of a board on the wire: 1 to 64 of `A–Z a–z 0–9 _ -`, so that it can never
 /// break out of its place in a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9_-]{1,64}$"))]
 pub struct DeviceId(String);
 
 /// A device id with a forbidden character or length.
@@ -60,8 +64,16 @@ pub enum Topic {
     Field,
     /// Retained, QoS 1: the running count of the slide.
     Slide,
+    /// QoS 1: the count of a closed slide.
+    SlideReport,
+    /// Retained, QoS 0: how the board itself is.
+    Health,
     /// QoS 0: JPEG of the last field.
     ImageField,
+    /// QoS 1, to the board: what to do.
+    Command,
+    /// QoS 1: the answer to a command that named no response topic.
+    CommandReply,
 }
 
 impl Topic {
@@ -71,7 +83,11 @@ impl Topic {
             Self::Status => "status",
             Self::Field => "field",
             Self::Slide => "slide",
+            Self::SlideReport => "slide/report",
+            Self::Health => "health",
             Self::ImageField => "image/field",
+            Self::Command => "command",
+            Self::CommandReply => "command/reply",
         };
         format!("smearscope/{device}/{leaf}")
     }

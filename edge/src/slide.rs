@@ -54,6 +54,7 @@ impl Slide {
             } else {
                 SlideState::Insufficient
             },
+            closed_at: None,
         }
     }
 }

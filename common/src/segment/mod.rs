@@ -38,6 +38,7 @@ mod threshold;
 mod watershed;
 mod white;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Mask, Rect};
@@ -65,7 +66,7 @@ pub struct Cell {
 }
 
 /// What a thing that is not a countable red cell is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OtherKind {
     /// A platelet.
@@ -79,7 +80,7 @@ pub enum OtherKind {
 }
 
 /// A thing in the field that is not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Other {
     /// The tight box around it.
     pub bbox: Rect,

@@ -4,7 +4,11 @@
 //! only when a reader of the old one would misunderstand the new one. Readers ignore keys that
 //! they don't know.
 
+mod command;
+mod health;
+
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,8 +17,17 @@ use crate::parasitemia::{Counts, Parasitemia};
 use crate::segment::Other;
 use crate::topic::DeviceId;
 
+pub use command::{
+    Command, InvalidCommand, MAX_REQUEST_ID, NoArgs, Reply, ReplyCode, Request, RequestId, Resend,
+    SlideStart,
+};
+pub use health::{
+    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, HealthMessage, Incident,
+    StoreHealth, StoreState,
+};
+
 /// What the model says of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
     /// `p_parasitized` is at or above the card's threshold.
@@ -24,7 +37,7 @@ pub enum Label {
 }
 
 /// A countable red cell with the model's opinion.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CellResult {
     /// Where it is in the field.
     pub bbox: Rect,
@@ -35,7 +48,7 @@ pub struct CellResult {
 }
 
 /// Whether the picture can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
     /// Sharpness, higher is sharper; see [`crate::segment::quality`] for its unit.
     pub focus: f32,
@@ -53,7 +66,7 @@ pub struct Quality {
 }
 
 /// Where the time of a field went, in milliseconds of wall clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimingMs {
     /// Finding the cells.
     pub segment: f64,
@@ -64,7 +77,7 @@ pub struct TimingMs {
 }
 
 /// One analysed picture: a line of `analyze --json`, and the heart of a [`FieldMessage`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldAnalysis {
     /// Width of the field in pixels.
     pub width: u32,
@@ -83,7 +96,7 @@ pub struct FieldAnalysis {
 }
 
 /// Which model made a result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRef {
     /// The card's name.
     pub name: String,
@@ -94,7 +107,7 @@ pub struct ModelRef {
 }
 
 /// `field`: one analysed field.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldMessage {
     /// [`FieldMessage::SCHEMA`].
     pub schema: String,
@@ -102,12 +115,16 @@ pub struct FieldMessage {
     pub id: Uuid,
     /// The board.
     pub device: DeviceId,
-    /// Counts this device's fields from 1, without a gap as long as `boot_id` stays the same.
+    /// Counts this device's fields from 1, without a gap as long as `series` stays the same.
     pub seq: u64,
+    /// The numbering that `seq` belongs to. A new one begins where the board's store of results is new, lost, or out
+    /// of order, so that no number is given twice. Nil in messages of before it existed.
+    #[serde(default)]
+    pub series: Uuid,
     /// The start of the program that numbered it.
     pub boot_id: Uuid,
-    /// The slide that the field belongs to.
-    pub slide: Uuid,
+    /// The slide that the field belongs to; `null` for a field that was seen while no slide was open.
+    pub slide: Option<Uuid>,
     /// When the camera took the picture, not when it was sent.
     pub captured_at: Timestamp,
     /// Where the picture came from: a file name or a camera.
@@ -126,8 +143,8 @@ impl FieldMessage {
     pub const SCHEMA: &str = "smearscope.field/1";
 }
 
-/// `slide`: the running count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// `slide`: the running count; `slide/report`: the count of a closed slide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SlideMessage {
     /// [`SlideMessage::SCHEMA`].
     pub schema: String,
@@ -135,7 +152,7 @@ pub struct SlideMessage {
     pub id: Uuid,
     /// The board.
     pub device: DeviceId,
-    /// When its first field was taken.
+    /// When it was begun.
     pub started_at: Timestamp,
     /// How many fields joined the count.
     pub fields: u64,
@@ -150,6 +167,9 @@ pub struct SlideMessage {
     pub cells_needed: u64,
     /// Whether the count says enough.
     pub state: SlideState,
+    /// When it was closed; `null` while fields join it.
+    #[serde(default)]
+    pub closed_at: Option<Timestamp>,
 }
 
 impl SlideMessage {
@@ -158,7 +178,7 @@ impl SlideMessage {
 }
 
 /// Whether a slide's count says enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlideState {
     /// Fewer cells than asked for.
@@ -170,7 +190,7 @@ pub enum SlideState {
 }
 
 /// Whether a board is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceState {
     /// Connected.
@@ -182,7 +202,7 @@ pub enum DeviceState {
 }
 
 /// `status`, retained, and the last will.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusMessage {
     /// [`StatusMessage::SCHEMA`].
     pub schema: String,
@@ -222,8 +242,9 @@ mod tests {
             id: Uuid::from_u128(7),
             device: "demo".parse().unwrap(),
             seq: 1,
+            series: Uuid::from_u128(6),
             boot_id: Uuid::from_u128(8),
-            slide: Uuid::from_u128(9),
+            slide: Some(Uuid::from_u128(9)),
             captured_at: Timestamp::UNIX_EPOCH,
             source: "synthetic:1".into(),
             analysis: FieldAnalysis {

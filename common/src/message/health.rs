@@ -1,0 +1,144 @@
+//! `health`: how the board itself is.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::topic::DeviceId;
+
+/// `health`, retained, each 30 seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthMessage {
+    /// [`HealthMessage::SCHEMA`].
+    pub schema: String,
+    /// The board.
+    pub device: DeviceId,
+    /// This start of the program.
+    pub boot_id: Uuid,
+    /// When this was true, by the board's clock.
+    pub at: Timestamp,
+    /// Seconds since the program was started.
+    pub uptime_s: u64,
+    /// Where fields come from.
+    pub camera: CameraHealth,
+    /// What became of them.
+    pub fields: FieldHealth,
+    /// The results that wait for the broker, and those that are kept.
+    pub store: StoreHealth,
+    /// Results that nobody will ever get, by cause.
+    pub drops: Drops,
+    /// The connection to the broker.
+    pub broker: BrokerHealth,
+    /// The hottest of the board's sensors in °C; `null` where it has none.
+    pub temperature_c: Option<f32>,
+    /// Memory of the program in megabytes.
+    pub memory_mb: Option<f64>,
+    /// Room on the disk of the results in megabytes; `null` where they are in memory.
+    pub disk_free_mb: Option<f64>,
+}
+
+impl HealthMessage {
+    /// The schema of this version.
+    pub const SCHEMA: &str = "smearscope.health/1";
+}
+
+/// Where fields come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CameraHealth {
+    /// What it does.
+    pub state: CameraState,
+    /// The last field's source: a file name or a camera.
+    pub source: Option<String>,
+    /// Fields per minute over the last minutes; `null` before the second field.
+    pub fields_per_minute: Option<f64>,
+}
+
+/// What a camera does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CameraState {
+    /// It takes fields.
+    #[default]
+    Running,
+    /// `capture.pause` was sent.
+    Paused,
+    /// There are no more fields.
+    Ended,
+}
+
+/// What became of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldHealth {
+    /// Fields analysed since the program was started.
+    pub analysed: u64,
+    /// Sharpness of the last one, in the unit of a field's `quality.focus`.
+    pub focus: Option<f32>,
+}
+
+/// Where results are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreState {
+    /// On the disk: they survive the loss of power.
+    Disk,
+    /// In memory, as in `demo`, or because the disk can't take them.
+    #[default]
+    Memory,
+}
+
+/// The results on the board.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StoreHealth {
+    /// Where they are.
+    pub state: StoreState,
+    /// Why the disk can't take them; `null` where it does or isn't meant to.
+    pub trouble: Option<String>,
+    /// Damaged files that were set aside since the program was started.
+    pub set_aside: Vec<String>,
+    /// Results that the broker has not acknowledged.
+    pub pending: u64,
+    /// Their size in bytes.
+    pub pending_bytes: u64,
+    /// Acknowledged results that can be sent again.
+    pub kept: u64,
+    /// The numbering of new results.
+    pub series: Uuid,
+    /// The last number given; 0 before the first.
+    pub last_seq: u64,
+}
+
+/// Results that nobody will ever get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drops {
+    /// Not acknowledged within the time that they are kept.
+    pub expired: u64,
+    /// Not acknowledged when there was no more room for them.
+    pub no_room: u64,
+    /// Found damaged in the store.
+    pub damaged: u64,
+}
+
+/// The connection to the broker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokerHealth {
+    /// Connections that the broker has accepted since the program was started.
+    pub connections: u64,
+    /// Results that it has acknowledged.
+    pub acknowledged: u64,
+    /// Messages that it has refused.
+    pub refused: u64,
+    /// The last refusal, of a message or of the connection.
+    pub last_refusal: Option<Incident>,
+    /// How the last connection ended.
+    pub last_loss: Option<Incident>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// When, by the board's clock.
+    pub at: Timestamp,
+    /// What, in a sentence.
+    pub reason: String,
+}
