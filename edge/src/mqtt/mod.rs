@@ -11,6 +11,7 @@
 
 mod address;
 mod backoff;
+mod connect;
 mod delivery;
 mod outbox;
 mod session;
