@@ -50,6 +50,8 @@ repeat = true
 interval_ms = 0
 [mqtt]
 port = $port
+[store]
+path = "$work/results.sqlite"
 TOML
 RUST_LOG=warn "$EDGE" run --config "$work/edge.toml" 2>"$work/edge.log" &
 daemon=$!

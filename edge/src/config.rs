@@ -13,6 +13,9 @@ use smearscope_common::topic::DeviceId;
 use crate::exit::{OrBadInput, bad_input};
 use crate::mqtt::{Address, Credentials};
 
+/// The least megabytes of a store: some hundred fields of many cells.
+const LEAST_STORE_MB: u64 = 16;
+
 /// What `run` is told.
 #[derive(Debug)]
 pub struct Config {
@@ -24,8 +27,10 @@ pub struct Config {
     pub source: Source,
     /// What judges them.
     pub model: ModelConfig,
-    /// When a slide's count is enough.
+    /// When slides begin, and when a slide's count is enough.
     pub slide: Slide,
+    /// Where results are kept, and for how long.
+    pub store: Store,
     /// The pictures for the dashboard.
     pub image: Image,
 }
@@ -51,8 +56,6 @@ pub struct Mqtt {
     /// A file whose first line is the password; so that the config may be shown to others.
     /// Default: none.
     pub password_file: Option<PathBuf>,
-    /// How many results wait for the broker before the pipeline does. Default: 256.
-    pub outbox: NonZeroUsize,
 }
 
 impl Default for Mqtt {
@@ -62,7 +65,6 @@ impl Default for Mqtt {
             port: 1883,
             username: None,
             password_file: None,
-            outbox: crate::mqtt::OUTBOX,
         }
     }
 }
@@ -136,11 +138,72 @@ pub struct ModelConfig {
 pub struct Slide {
     /// How many cells make a count sufficient. Default: 5000, as the WHO asks.
     pub cells_needed: u64,
+    /// Whether a slide is begun at the start of the program where none is open. Default: true; otherwise fields join no
+    /// slide until `slide.start`.
+    pub auto_start: bool,
 }
 
 impl Default for Slide {
     fn default() -> Self {
-        Self { cells_needed: 5000 }
+        Self {
+            cells_needed: 5000,
+            auto_start: true,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The file of the results. Default: `results.sqlite` in `$STATE_DIRECTORY`, which systemd sets; without it, in
+    /// `smearscope/<device>` below `$XDG_STATE_HOME` or `~/.local/state`.
+    pub path: Option<PathBuf>,
+    /// The most that it may hold in megabytes, at least 16. Default: 1024. Delivered results go first; what then must go
+    /// undelivered is counted in `health`.
+    pub max_mb: u64,
+    /// How many days a delivered result can be sent again. Default: 7.
+    pub keep_days: u64,
+    /// How many days a result waits for a broker before it is given up. Default: 90.
+    pub max_wait_days: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: None,
+            max_mb: 1024,
+            keep_days: 7,
+            max_wait_days: 90,
+        }
+    }
+}
+
+impl Store {
+    /// Where the results are.
+    ///
+    /// # Errors
+    /// Bad input, when there is no path and no place where one could be.
+    pub fn path(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.path {
+            return Ok(path.clone());
+        }
+        // A folder for a program may be several, parted by colons.
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(folders) = set("STATE_DIRECTORY") {
+            let first = folders.split(':').next().unwrap_or_default();
+            return Ok(Path::new(first).join("results.sqlite"));
+        }
+        let below = set("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/state")))
+            .ok_or_else(|| {
+                bad_input("no folder for results is known: set `path` in [store] of the config")
+            })?;
+        Ok(below
+            .join("smearscope")
+            .join(device.to_string())
+            .join("results.sqlite"))
     }
 }
 
@@ -194,6 +257,8 @@ struct File<S> {
     #[serde(default)]
     slide: Slide,
     #[serde(default)]
+    store: Store,
+    #[serde(default)]
     image: Image,
 }
 
@@ -205,6 +270,7 @@ impl<S> File<S> {
             source: source(self.source),
             model: self.model,
             slide: self.slide,
+            store: self.store,
             image: self.image,
         }
     }
@@ -256,6 +322,13 @@ impl Config {
                 "password_file",
                 "a password needs a `username` beside it".into(),
             );
+        }
+        if self.store.max_mb < LEAST_STORE_MB {
+            let why = format!(
+                "`max_mb` is {}, but a store needs at least {LEAST_STORE_MB}",
+                self.store.max_mb
+            );
+            return refuse("max_mb", why);
         }
         if !(1..=100).contains(&self.image.quality) {
             let why = format!(
@@ -361,7 +434,6 @@ mod tests {
             port = 8883
             username = "board"
             password_file = "secret"
-            outbox = 16
             [source]
             folder = "frames"
             kind = "replay"
@@ -372,6 +444,12 @@ mod tests {
             workers = 2
             [slide]
             cells_needed = 500
+            auto_start = false
+            [store]
+            path = "/data/results.sqlite"
+            max_mb = 64
+            keep_days = 1
+            max_wait_days = 30
             [image]
             enabled = false
             interval_ms = 5000
@@ -385,6 +463,11 @@ mod tests {
         assert_eq!(replay.folder, Path::new("frames"));
         assert_eq!(config.model.workers.unwrap().get(), 2);
         assert_eq!(config.image.quality, 60);
+        assert!(!config.slide.auto_start);
+        assert_eq!(
+            config.store.path(&config.device.id).unwrap(),
+            Path::new("/data/results.sqlite")
+        );
     }
 
     #[test]
@@ -448,7 +531,7 @@ mod tests {
         for (rest, line, word) in [
             ("[mqtt]\nport = 99999\n", "line 6", "99999"),
             ("[mqtt]\nhost = \"a b\"\n", "line 6", "a b"),
-            ("[mqtt]\noutbox = 0\n", "line 6", "0"),
+            ("[store]\nmax_mb = 15\n", "line 6", "max_mb"),
             ("[mqtt]\npassword_file = \"p\"\n", "line 6", "username"),
             ("[model]\nworkers = 0\n", "line 6", "0"),
             ("[image]\nquality = 0\n", "line 6", "quality"),

@@ -1,9 +1,9 @@
-//! The station at work: capture → analysis → delivery, joined by bounded channels.
+//! The station at work: capture → analysis → store → delivery.
 //!
-//! Order of the end: the capture stops (its source ran out, enough fields, or a signal), its
-//! channel closes; the analysis finishes the field in hand, its channel closes; the delivery
-//! waits for what the broker has not acknowledged, says `stopped` and disconnects. After a signal
-//! the delivery has [`PATIENCE`]; a second signal ends that at once.
+//! Order of the end: the capture stops (its source ran out, enough fields, or a signal), its channel closes; the analysis
+//! finishes and commits the field in hand, its channel closes; the delivery waits for what the broker has not
+//! acknowledged, says `stopped` and disconnects. After a signal the delivery has [`PATIENCE`], and none where there is no
+//! connection and the results last; a second signal ends it at once.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,23 +13,28 @@ use anyhow::Context;
 use smearscope_common::engine::Model;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::FieldMessage;
+use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::DeviceId;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::analyze::Analyzer;
 use crate::camera::{Camera, Frame};
 use crate::config::Image;
-use crate::mqtt::{Delivered, Delivery, Options, Publication, to_json};
-use crate::slide::Slide;
+use crate::control::{Control, LastField};
+use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
+use crate::store::Store;
 use crate::words;
 
 /// How long a signal leaves for what is not delivered.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the store is looked after.
+const UPKEEP: Duration = Duration::from_secs(30);
 
 /// Everything that a station needs to begin.
 pub struct Station {
@@ -47,11 +52,11 @@ pub struct Station {
     pub fields: Option<u64>,
     /// Whether to stay online when the source has ended, until a signal.
     pub stay: bool,
-    /// When a slide's count is enough.
-    pub cells_needed: u64,
+    /// Where results go first.
+    pub store: Arc<Store>,
     /// The pictures for the dashboard.
     pub image: Image,
-    /// Where results go.
+    /// Where results go from there.
     pub mqtt: Options,
 }
 
@@ -99,23 +104,44 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     let options = station.mqtt;
     let (boot_id, address) = (options.boot_id, options.address.clone());
     let (frames, frames_in) = mpsc::channel(1);
-    let (results, results_in) = mpsc::channel(1);
-    let delivery = Delivery::new(options, results_in, shutdown.give_up.clone());
+    let (pictures, pictures_in) = mpsc::channel(1);
+    let (store, control) = (station.store, Arc::new(Control::default()));
+    let commands = Commands::new(
+        station.device.clone(),
+        boot_id,
+        Arc::clone(&store),
+        Arc::clone(&control),
+        station.image.quality,
+    );
+    let delivery = Delivery::new(
+        options,
+        Arc::clone(&store),
+        Arc::clone(&control),
+        commands,
+        pictures_in,
+        Ends {
+            stop: shutdown.stop.clone(),
+            give_up: shutdown.give_up.clone(),
+        },
+    );
     let delivery = tokio::spawn(delivery.run());
     tokio::spawn(limit_patience(shutdown.clone()));
+    let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(Arc::clone(&store))));
 
     let stop = shutdown.stop.clone();
     let analysis = Analysis {
-        slide: Slide::new(station.device.clone(), station.cells_needed),
         device: station.device,
+        store: Arc::clone(&store),
+        control: Arc::clone(&control),
         boot_id,
         image: station.image,
         stop: stop.clone(),
     };
     let (model, workers) = (station.model, station.workers);
-    let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &results));
+    let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &pictures));
     let capture = Capture {
         camera: station.camera,
+        control,
         interval: station.interval,
         fields: station.fields,
         stay: station.stay,
@@ -137,13 +163,24 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     let delivered = delivery.await.context("the delivery broke down")?;
     captured?;
     analysed?;
-    if delivered.undelivered > 0 {
+    if delivered.waiting > 0 && !delivered.is_lasting {
         anyhow::bail!(
             "{} results were not delivered to the broker at {address}",
-            delivered.undelivered
+            delivered.waiting
         );
     }
     Ok(delivered)
+}
+
+/// Looks after the store from time to time.
+async fn keep_up(store: Arc<Store>) {
+    let mut pace = interval(UPKEEP);
+    loop {
+        pace.tick().await;
+        let store = Arc::clone(&store);
+        // It has told what there is to tell; a panic in it is not worth the station's life.
+        let _ = spawn_blocking(move || store.maintain()).await;
+    }
 }
 
 /// A stop leaves the delivery a limited time.
@@ -156,6 +193,7 @@ async fn limit_patience(shutdown: Shutdown) {
 /// What takes the fields.
 struct Capture {
     camera: Box<dyn Camera>,
+    control: Arc<Control>,
     interval: Duration,
     fields: Option<u64>,
     stay: bool,
@@ -166,7 +204,10 @@ impl Capture {
     /// Takes fields at their pace, until the source ends, there are enough, or a stop.
     async fn run(self, frames: mpsc::Sender<Frame>) -> anyhow::Result<()> {
         let Self {
-            mut camera, stop, ..
+            mut camera,
+            control,
+            stop,
+            ..
         } = self;
         // A pace of zero is no pace; `interval` wants some time.
         let mut pace = interval(self.interval.max(Duration::from_millis(1)));
@@ -177,6 +218,10 @@ impl Capture {
                 () = stop.cancelled() => return Ok(()),
                 _ = pace.tick() => {}
             }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = control.next_wanted() => {}
+            }
             let frame;
             (camera, frame) = spawn_blocking(move || {
                 let frame = camera.next_frame();
@@ -185,12 +230,14 @@ impl Capture {
             .await
             .context("the camera broke down")?;
             let Some(frame) = frame? else {
+                control.ended();
                 if self.stay {
                     stop.cancelled().await;
                 }
                 return Ok(());
             };
             taken += 1;
+            control.taken();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 sent = frames.send(frame) => if sent.is_err() {
@@ -203,26 +250,26 @@ impl Capture {
     }
 }
 
-/// What turns frames into publications.
+/// What turns frames into results.
 struct Analysis {
     device: DeviceId,
-    slide: Slide,
+    store: Arc<Store>,
+    control: Arc<Control>,
     boot_id: Uuid,
     image: Image,
     stop: CancellationToken,
 }
 
 impl Analysis {
-    /// Analyses what comes, on this thread and its workers.
+    /// Analyses what comes, on this thread and its workers, and commits each result before the next is begun.
     fn run(
-        mut self,
+        self,
         model: &Model,
         workers: NonZeroUsize,
         mut frames: mpsc::Receiver<Frame>,
-        results: &mpsc::Sender<Publication>,
+        pictures: &mpsc::Sender<Picture>,
     ) -> anyhow::Result<()> {
         let mut analyzer = Analyzer::new(model, workers)?;
-        let mut seq = 0;
         let mut last_image: Option<Instant> = None;
         // What was doubtful in the field before: told again only when it is something else.
         let mut doubtful = (false, false);
@@ -233,27 +280,34 @@ impl Analysis {
             let analysis = analyzer
                 .analyze(&frame.image)
                 .with_context(|| format!("cannot analyse {}", frame.source))?;
-            seq += 1;
-            // Every field joins the count for now.
-            let counted = analysis.counts;
-            let slide = self.slide.add(frame.captured_at, counted);
-            let field = FieldMessage {
+            let id = Uuid::now_v7();
+            let mut field = FieldMessage {
                 schema: FieldMessage::SCHEMA.into(),
-                id: Uuid::now_v7(),
+                id,
                 device: self.device.clone(),
-                seq,
-                series: self.boot_id,
+                // The store's to give.
+                seq: 0,
+                series: Uuid::nil(),
                 boot_id: self.boot_id,
-                slide: Some(self.slide.id()),
+                slide: None,
                 captured_at: frame.captured_at,
                 source: frame.source,
+                counted: Counts::default(),
                 analysis,
-                counted,
                 model: model.reference(),
             };
+            let counts = field.analysis.counts;
+            let place = self.store.commit(counts, |place| {
+                field.seq = place.seq;
+                field.series = place.series;
+                field.slide = place.slide;
+                field.counted = place.counted;
+                (id, to_json(&field))
+            })?;
+            let seq = place.seq;
             info!(
                 "field {seq} ({}): {} cells, {} parasitized, {:.0} ms",
-                field.source, counted.cells, counted.parasitized, field.analysis.timing_ms.total
+                field.source, counts.cells, counts.parasitized, field.analysis.timing_ms.total
             );
             let quality = &field.analysis.quality;
             let now = (quality.objective_too_low, quality.crowded);
@@ -263,24 +317,21 @@ impl Analysis {
                 }
             }
             let every = Duration::from_millis(self.image.interval_ms);
-            let is_due = self.image.enabled && last_image.is_none_or(|at| at.elapsed() >= every);
-            let image = is_due.then(|| encode_jpeg(&frame.image, self.image.quality));
-            if is_due {
+            if self.image.enabled && last_image.is_none_or(|at| at.elapsed() >= every) {
                 last_image = Some(Instant::now());
+                let jpeg = encode_jpeg(&frame.image, self.image.quality)
+                    .context("cannot encode the picture")?;
+                // The network is behind: the next picture is newer.
+                let _ = pictures.try_send(Picture {
+                    field_id: id,
+                    jpeg: jpeg.into(),
+                });
             }
-            let publication = Publication {
-                field_id: field.id,
-                field: to_json(&field),
-                slide: to_json(&slide),
-                image: image
-                    .transpose()
-                    .context("cannot encode the picture")?
-                    .map(Into::into),
+            let last = LastField {
+                id,
+                image: Arc::new(frame.image),
             };
-            if results.blocking_send(publication).is_err() {
-                warn!("the delivery has ended before the analysis");
-                break;
-            }
+            self.control.analysed(&field.source, quality.focus, last);
         }
         Ok(())
     }

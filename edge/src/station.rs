@@ -12,11 +12,18 @@ use crate::analyze::all_cores;
 use crate::broker::Broker;
 use crate::camera::{Camera, Replay, Synthetic};
 use crate::cli::{DemoArgs, RunArgs};
-use crate::config::{Config, Image, Slide, Source};
+use crate::config::{self, Config, Image, Source};
 use crate::daemon::{self, Shutdown, Station};
 use crate::model;
 use crate::mqtt::{self, Address};
+use crate::slide::Rules;
+use crate::store::{self, Store};
 use crate::web::{BrokerInfo, WebServer};
+
+/// What the results of a demo may take of the memory.
+const DEMO_BYTES: u64 = 64 << 20;
+/// How long a demo's delivered results can be sent again.
+const DEMO_KEEPS: Duration = Duration::from_secs(60 * 60);
 
 /// `run`.
 ///
@@ -39,6 +46,19 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     };
     let credentials = config.mqtt.credentials()?;
     let address = config.mqtt.address()?;
+    let rules = Rules {
+        device: config.device.id.clone(),
+        cells_needed: config.slide.cells_needed,
+    };
+    let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 60 * 60));
+    let store = Store::open(store::Options {
+        path: Some(config.store.path(&config.device.id)?),
+        max_bytes: config.store.max_mb.saturating_mul(1 << 20),
+        keep: days(config.store.keep_days),
+        max_wait: days(config.store.max_wait_days),
+        rules,
+        auto_start: config.slide.auto_start,
+    })?;
     let model = Arc::new(model::load(config.model.path.as_deref())?);
     Ok(Station {
         device: config.device.id.clone(),
@@ -47,7 +67,6 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         interval,
         fields: None,
         stay: false,
-        cells_needed: config.slide.cells_needed,
         image: config.image,
         mqtt: mqtt::Options {
             address,
@@ -55,8 +74,9 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             device: config.device.id,
             model: model.reference(),
             boot_id: Uuid::now_v7(),
-            outbox: config.mqtt.outbox,
+            announcements: mqtt::announcements(&store, Vec::new()),
         },
+        store: Arc::new(store),
         model,
     })
 }
@@ -94,6 +114,18 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             (None, None) => unreachable!("a broker was started where none was named"),
         };
         tell(&page, &address, &info)?;
+        // A demo leaves nothing behind.
+        let store = Store::open(store::Options {
+            path: None,
+            max_bytes: DEMO_BYTES,
+            keep: DEMO_KEEPS,
+            max_wait: Duration::MAX,
+            rules: Rules {
+                device: args.device.clone(),
+                cells_needed: config::Slide::default().cells_needed,
+            },
+            auto_start: true,
+        })?;
         let station = Station {
             device: args.device.clone(),
             workers: all_cores(),
@@ -101,7 +133,6 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             interval: Duration::from_millis(pace),
             fields,
             stay: fields.is_none(),
-            cells_needed: Slide::default().cells_needed,
             image: Image {
                 // A picture for every field that a spectator has time to look at.
                 interval_ms: 500,
@@ -113,8 +144,9 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 device: args.device,
                 model: model.reference(),
                 boot_id: Uuid::now_v7(),
-                outbox: mqtt::OUTBOX,
+                announcements: Vec::new(),
             },
+            store: Arc::new(store),
             model,
         };
         let delivered = daemon::run(station, shutdown).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use smearscope_common::message::{
-    DeviceState, FieldAnalysis, FieldMessage, SlideMessage, StatusMessage,
+    DeviceState, FieldAnalysis, FieldMessage, HealthMessage, SlideMessage, StatusMessage,
 };
 use smearscope_tests::{
     PATIENCE, Received, Running, edge, frames, free_port, mosquitto, subscribe, subscribe_as,
@@ -117,6 +117,10 @@ fn every_replayed_field_arrives_once_with_the_counts_of_analyze() {
                 slide = Some(serde_json::from_slice::<SlideMessage>(&message.payload).unwrap());
             }
             "status" => states.push(status(&message)),
+            "health" => {
+                let health: HealthMessage = serde_json::from_slice(&message.payload).unwrap();
+                assert_eq!(health.device.to_string(), "bench-1");
+            }
             "image/field" => assert!(message.payload.starts_with(&[0xff, 0xd8])),
             other => panic!("unexpected topic {other}"),
         }
@@ -189,7 +193,8 @@ fn the_end_of_the_program_is_told_however_it_comes() {
     let config = dir.path().join("station.toml");
     let text = format!(
         "[device]\nid = \"bench-2\"\n[source]\nkind = \"replay\"\nfolder = {frames:?}\n\
-         repeat = true\ninterval_ms = 200\n[mqtt]\nport = {port}\n"
+         repeat = true\ninterval_ms = 200\n[mqtt]\nport = {port}\n[store]\npath = {:?}\n",
+        dir.path().join("results.sqlite")
     );
     std::fs::write(&config, text).unwrap();
     let messages = subscribe(port, "smearscope/bench-2/#");

@@ -1,17 +1,26 @@
 //! Keeps a connection up and gives it what is to be published, until everything is delivered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use jiff::Timestamp;
+use smearscope_common::message::{BrokerHealth, HealthMessage, Incident};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
+use super::command::Commands;
+use super::newest::Newest;
 use super::outbox::Outbox;
+use super::replies::Replies;
 use super::session::{Ended, Session};
-use super::{Options, Publication};
+use super::{Options, Picture, to_json};
+use crate::control::Control;
+use crate::health;
+use crate::store::Store;
 
 /// A connection that has held for so long was no accident: the next wait is short again.
 const STABLE: Duration = Duration::from_secs(10);
@@ -21,78 +30,64 @@ const STABLE: Duration = Duration::from_secs(10);
 pub struct Delivered {
     /// Results that the broker has accepted.
     pub acknowledged: u64,
-    /// Results that were given up.
-    pub undelivered: u64,
+    /// Results that it has not.
+    pub waiting: u64,
+    /// Whether those wait for the next start of the program.
+    pub is_lasting: bool,
 }
 
-/// The newest value of a retained topic: an older one needs no delivery.
-#[derive(Debug, Default)]
-pub(super) struct Newest {
-    payload: Option<Bytes>,
-    revision: u64,
-    offered: u64,
-    answered: u64,
-}
-
-impl Newest {
-    fn set(&mut self, payload: Bytes) {
-        self.payload = Some(payload);
-        self.revision += 1;
-    }
-
-    /// What is to be offered, if anything.
-    pub(super) fn due(&self) -> Option<(u64, &Bytes)> {
-        let payload = self.payload.as_ref()?;
-        (self.offered < self.revision).then_some((self.revision, payload))
-    }
-
-    pub(super) fn offer(&mut self, revision: u64) {
-        self.offered = revision;
-    }
-
-    pub(super) fn answer(&mut self, revision: u64) {
-        self.answered = self.answered.max(revision);
-    }
-
-    /// The broker may have forgotten what it retained: the value is offered again.
-    fn reconnect(&mut self) {
-        self.offered = 0;
-    }
-
-    fn is_settled(&self) -> bool {
-        self.answered == self.revision
-    }
+/// What a delivery ends by.
+#[derive(Clone)]
+pub struct Ends {
+    /// There will be no more results, by wish.
+    pub stop: CancellationToken,
+    /// No more time for what is not delivered.
+    pub give_up: CancellationToken,
 }
 
 /// What is to be delivered, and what has been.
 pub struct Delivery {
     pub(super) options: Options,
+    pub(super) store: Arc<Store>,
     pub(super) outbox: Outbox,
     pub(super) slide: Newest,
-    pub(super) acknowledged: u64,
+    pub(super) replies: Replies,
+    pub(super) commands: Commands,
+    pub(super) broker: BrokerHealth,
+    pub(super) changes: watch::Receiver<()>,
     /// Closed by the analysis when it has no more.
-    pub(super) input: mpsc::Receiver<Publication>,
-    input_is_open: bool,
-    /// Cancelled when no more time is left for what is not delivered.
-    pub(super) give_up: CancellationToken,
+    pub(super) pictures: mpsc::Receiver<Picture>,
+    pub(super) ends: Ends,
+    control: Arc<Control>,
+    is_fed: bool,
 }
 
 impl Delivery {
-    /// Publishes what comes through `input` until that is closed and everything is acknowledged,
-    /// or until `give_up` is cancelled.
+    /// Publishes what the store has, until `pictures` is closed and everything is acknowledged, or until there is no more
+    /// time.
     pub fn new(
         options: Options,
-        input: mpsc::Receiver<Publication>,
-        give_up: CancellationToken,
+        store: Arc<Store>,
+        control: Arc<Control>,
+        commands: Commands,
+        pictures: mpsc::Receiver<Picture>,
+        ends: Ends,
     ) -> Self {
+        let mut slide = Newest::default();
+        slide.set(store.slide().as_ref().map(to_json));
         Self {
-            outbox: Outbox::new(options.outbox),
+            outbox: Outbox::new(Arc::clone(&store)),
+            changes: store.changes(),
             options,
-            slide: Newest::default(),
-            acknowledged: 0,
-            input,
-            input_is_open: true,
-            give_up,
+            store,
+            slide,
+            replies: Replies::default(),
+            commands,
+            broker: BrokerHealth::default(),
+            pictures,
+            ends,
+            control,
+            is_fed: true,
         }
     }
 
@@ -104,16 +99,22 @@ impl Delivery {
             match Session::open(&mut self).run().await {
                 Ended::Finished => break,
                 Ended::Lost(why) => {
-                    self.outbox.reconnect(Instant::now());
-                    self.slide.reconnect();
+                    self.disconnected();
                     if begun.elapsed() >= STABLE {
                         backoff.reset();
                     }
                     let wait = backoff.next_wait();
-                    let address = &self.options.address;
-                    warn!(
-                        "no connection to the broker at {address}: {why}; next try in {wait:.1?}"
-                    );
+                    self.lost(&why, wait);
+                    if !self.pause(wait).await {
+                        break;
+                    }
+                }
+                Ended::Refused(why) => {
+                    self.disconnected();
+                    let wait = backoff.next_wait_refused();
+                    self.broker.refused += 1;
+                    self.broker.last_refusal = Some(incident(why.clone()));
+                    self.lost(&why, wait);
                     if !self.pause(wait).await {
                         break;
                     }
@@ -123,38 +124,86 @@ impl Delivery {
         self.close().await
     }
 
-    /// Whether a result may come in: there is room for it, and there are more.
-    pub(super) fn wants_input(&self) -> bool {
-        self.input_is_open && !self.outbox.is_full()
-    }
-
-    /// Takes in what came through `input`, except the picture.
-    pub(super) fn take(&mut self, field: Bytes, slide: Bytes) {
-        self.outbox.push(field, Instant::now());
-        self.slide.set(slide);
+    /// Whether more pictures may come.
+    pub(super) fn is_fed(&self) -> bool {
+        self.is_fed
     }
 
     /// There will be no more results.
     pub(super) fn input_closed(&mut self) {
-        self.input_is_open = false;
+        self.is_fed = false;
+    }
+
+    /// The store has changed: there may be more results, and another slide.
+    pub(super) fn store_changed(&mut self) {
+        self.outbox.changed();
+        self.slide.set(self.store.slide().as_ref().map(to_json));
     }
 
     /// Whether nothing is left to do.
-    pub(super) fn is_done(&self) -> bool {
-        !self.input_is_open && self.outbox.len() == 0 && self.slide.is_settled()
+    pub(super) fn is_done(&mut self) -> bool {
+        !self.is_fed
+            && self.replies.is_empty()
+            && self.slide.is_settled()
+            && tokio::task::block_in_place(|| self.outbox.is_empty())
     }
 
-    /// Waits without a connection, taking results in. `false`: there is no point in another try.
+    /// How everything is.
+    pub(super) fn health(&self) -> Bytes {
+        let (camera, fields) = self.control.health();
+        let (store, drops) = self.store.health();
+        to_json(&HealthMessage {
+            schema: HealthMessage::SCHEMA.into(),
+            device: self.options.device.clone(),
+            boot_id: self.options.boot_id,
+            at: Timestamp::now(),
+            uptime_s: self.commands.uptime().as_secs(),
+            camera,
+            fields,
+            store,
+            drops,
+            broker: self.broker.clone(),
+            temperature_c: health::temperature_c(),
+            memory_mb: health::memory_mb(),
+            disk_free_mb: self
+                .store
+                .folder()
+                .and_then(|folder| health::disk_free_mb(&folder)),
+        })
+    }
+
+    fn disconnected(&mut self) {
+        tokio::task::block_in_place(|| self.store.flush());
+        self.outbox.reconnect();
+        self.slide.reconnect();
+        self.replies.reconnect();
+    }
+
+    fn lost(&mut self, why: &str, wait: Duration) {
+        let address = &self.options.address;
+        warn!("no connection to the broker at {address}: {why}; next try in {wait:.1?}");
+        self.broker.last_loss = Some(incident(why.into()));
+    }
+
+    /// Waits without a connection. `false`: there is no point in another try.
     async fn pause(&mut self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
+        let Ends { stop, give_up } = self.ends.clone();
         while !self.is_done() {
+            // What waits will be delivered after the next start: no reason to wait for a broker that isn't there.
+            if stop.is_cancelled() && !self.is_fed && self.store.is_lasting() {
+                return false;
+            }
             tokio::select! {
                 () = sleep_until(until) => return true,
-                () = self.give_up.cancelled() => return false,
-                more = self.input.recv(), if self.wants_input() => match more {
-                    // Without a connection a picture would be stale before it is sent.
-                    Some(Publication { field, slide, .. }) => self.take(field, slide),
-                    None => self.input_closed(),
+                () = give_up.cancelled() => return false,
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                changed = self.changes.changed() => if changed.is_ok() {
+                    tokio::task::block_in_place(|| self.store_changed());
+                },
+                // Without a connection a picture would be stale before it is sent.
+                more = self.pictures.recv(), if self.is_fed => if more.is_none() {
+                    self.input_closed();
                 },
             }
         }
@@ -163,48 +212,30 @@ impl Delivery {
 
     /// Counts what is left; the analysis may still finish its last field.
     async fn close(mut self) -> Delivered {
-        let mut undelivered = self.outbox.len() as u64;
-        while self.input.recv().await.is_some() {
-            undelivered += 1;
-        }
+        while self.pictures.recv().await.is_some() {}
+        self.store.flush();
+        let (health, _) = self.store.health();
         let delivered = Delivered {
-            acknowledged: self.acknowledged,
-            undelivered,
+            acknowledged: self.broker.acknowledged,
+            waiting: health.pending,
+            is_lasting: self.store.is_lasting(),
         };
-        if undelivered > 0 {
-            warn!("{undelivered} results were not delivered");
-        } else {
-            info!("all {} results are delivered", self.acknowledged);
+        match delivered.waiting {
+            0 => info!("all {} results are delivered", delivered.acknowledged),
+            n if delivered.is_lasting => {
+                info!("{n} results wait in the store for the next start");
+            }
+            n => warn!("{n} results were not delivered"),
         }
         debug!(?delivered);
         delivered
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_newest_value_is_delivered_and_a_reconnect_repeats_it() {
-        let mut slide = Newest::default();
-        assert!(slide.due().is_none() && slide.is_settled());
-        slide.set("1".into());
-        slide.set("2".into());
-        let (revision, payload) = slide.due().unwrap();
-        assert_eq!(payload, "2");
-        slide.offer(revision);
-        assert!(slide.due().is_none());
-        slide.set("3".into());
-        // The answer to an older value settles nothing.
-        slide.answer(revision);
-        assert!(!slide.is_settled());
-        let (revision, _) = slide.due().unwrap();
-        slide.offer(revision);
-        slide.answer(revision);
-        assert!(slide.is_settled() && slide.due().is_none());
-        slide.reconnect();
-        assert_eq!(slide.due().unwrap().1, "3");
-        assert!(slide.is_settled());
+/// Something that happened now.
+pub(super) fn incident(reason: String) -> Incident {
+    Incident {
+        at: Timestamp::now(),
+        reason,
     }
 }

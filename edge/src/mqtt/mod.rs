@@ -1,23 +1,25 @@
-//! Results → broker, over MQTT 5.
+//! Results → broker, commands → board, over MQTT 5.
 //!
-//! `status` is retained, `offline` is the last will, `online` follows an accepted CONNACK,
-//! `stopped` precedes an orderly DISCONNECT. `field` (QoS 1) comes from the [`outbox`]: a result
-//! leaves it only when the broker has acknowledged it. `slide` (QoS 1, retained) has only a newest
-//! value. `image/field` (QoS 0) goes out while connected or not at all; its user property
-//! `field_id` says which field it shows.
+//! `status` is retained, `offline` is the last will, `online` follows an accepted CONNACK, `stopped` precedes an orderly
+//! DISCONNECT. `field` and `slide/report` (QoS 1) come from the store by way of the [`outbox`]: a message leaves it only
+//! when the broker has acknowledged it. `slide` (QoS 1, retained) has only a newest value. `health` (QoS 0, retained) goes
+//! out each half minute, `image/field` (QoS 0) while connected or not at all; its user property `field_id` says which
+//! field it shows. [`command`] is the door by which commands come in.
 //!
-//! rumqttc is used for one connection at a time, each with an event loop of its own: what its
-//! loop would carry over from a lost connection is ours to offer again.
+//! rumqttc is used for one connection at a time, each with an event loop of its own: what its loop would carry over from a
+//! lost connection is ours to offer again.
 
 mod address;
+mod announce;
 mod backoff;
+mod command;
 mod connect;
 mod delivery;
+mod newest;
 mod outbox;
+mod replies;
 mod session;
 mod window;
-
-use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use smearscope_common::message::{DeviceState, ModelRef, StatusMessage};
@@ -25,10 +27,9 @@ use smearscope_common::topic::DeviceId;
 use uuid::Uuid;
 
 pub use address::Address;
-pub use delivery::{Delivered, Delivery};
-
-/// How many results wait for the broker before the pipeline does, where nothing else is said.
-pub const OUTBOX: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+pub use announce::announcements;
+pub use command::Commands;
+pub use delivery::{Delivered, Delivery, Ends};
 
 /// A user name with its password.
 #[derive(Clone)]
@@ -52,8 +53,9 @@ pub struct Options {
     pub model: ModelRef,
     /// This start of the program.
     pub boot_id: Uuid,
-    /// How many results may wait.
-    pub outbox: NonZeroUsize,
+    /// Retained messages of others' making by their whole topic, such as Home Assistant's discovery; an empty one removes
+    /// what was there.
+    pub announcements: Vec<(String, Bytes)>,
 }
 
 impl Options {
@@ -69,16 +71,13 @@ impl Options {
     }
 }
 
-/// What an analysed field gives to publish.
-pub struct Publication {
-    /// The field's id.
+/// The picture of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Which field it shows.
     pub field_id: Uuid,
-    /// `field`.
-    pub field: Bytes,
-    /// `slide`, with this field counted.
-    pub slide: Bytes,
-    /// `image/field`, where one is due.
-    pub image: Option<Bytes>,
+    /// JPEG.
+    pub jpeg: Bytes,
 }
 
 /// A message as JSON.

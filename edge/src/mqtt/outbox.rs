@@ -1,233 +1,317 @@
-//! Results that the broker has not acknowledged yet, in memory, in the order in which they came.
+//! What of the store is to be offered next, and when what the broker refused.
 
-use std::collections::VecDeque;
-use std::num::NonZeroUsize;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-/// Names an entry for as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(u64);
+use crate::store::{Cursor, Message, Store};
 
-/// How long a refused result waits for the first time; it doubles with each refusal.
+/// How long is waited after a first refusal; it doubles with each one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest that a refused result waits.
+/// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How many messages are read from the store at once, and about how many bytes.
+const ROWS: usize = 64;
+const BYTES: usize = 1 << 20;
 
-#[derive(Debug)]
-enum State {
-    /// To be offered, not before this time.
-    Waiting(Instant),
-    /// Handed to the connection at hand, not acknowledged yet.
-    Offered,
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// This message: the next one may be taken.
+    Message,
+    /// Whatever we publish, such as for want of a right or of room: all wait, and then one is tried.
+    All,
 }
 
-#[derive(Debug)]
-struct Entry {
-    key: Key,
-    payload: Bytes,
-    refusals: u32,
-    state: State,
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    times: u32,
+    until: Instant,
 }
 
-/// A bounded outbox.
+impl Wait {
+    /// The wait after one more refusal.
+    fn longer(before: Option<&Self>, now: Instant) -> Self {
+        let times = before.map_or(0, |wait| wait.times);
+        Self {
+            times: times + 1,
+            until: now + (FIRST_WAIT * (1 << times.min(10))).min(LONGEST_WAIT),
+        }
+    }
+}
+
+/// The pending messages of a store as one connection after the other sees them.
 ///
-/// Invariant: an entry leaves by [`Outbox::acknowledge`] alone, so whatever was pushed is either
-/// acknowledged or still here.
-#[derive(Debug)]
+/// Invariant: a message leaves the store by [`Outbox::acknowledge`] alone; whatever else happens, it is offered again.
 pub struct Outbox {
-    entries: VecDeque<Entry>,
-    next_key: u64,
-    capacity: usize,
+    store: Arc<Store>,
+    cursor: Cursor,
+    /// Read, not offered yet.
+    ready: VecDeque<Message>,
+    /// Handed to the connection at hand, not answered yet.
+    offered: BTreeSet<Uuid>,
+    /// Refused, and when each is tried again.
+    refused: BTreeMap<Uuid, Wait>,
+    /// All wait.
+    pause: Option<Wait>,
+    /// Nothing is behind the cursor, until the store tells of a change.
+    is_read: bool,
 }
 
 impl Outbox {
-    /// An empty outbox.
-    pub fn new(capacity: NonZeroUsize) -> Self {
+    /// All that is pending in the store.
+    pub fn new(store: Arc<Store>) -> Self {
         Self {
-            entries: VecDeque::new(),
-            next_key: 0,
-            capacity: capacity.get(),
+            store,
+            cursor: Cursor::default(),
+            ready: VecDeque::new(),
+            offered: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            pause: None,
+            is_read: false,
         }
     }
 
-    /// Whether there is no room for another result; then the pipeline has to wait.
-    pub fn is_full(&self) -> bool {
-        self.entries.len() >= self.capacity
+    /// The store has changed.
+    pub fn changed(&mut self) {
+        self.is_read = false;
     }
 
-    /// How many results are not acknowledged.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// The message that is to be offered now, and is taken to be from here on.
+    pub fn next(&mut self, now: Instant) -> Option<Message> {
+        if let Some(pause) = self.pause {
+            // One at a time, until one is accepted.
+            if pause.until > now || !self.offered.is_empty() {
+                return None;
+            }
+            // One that was refused may be refused for ever: the others come first.
+            let message = self.next_new().or_else(|| self.next_refused(now));
+            return message.inspect(|message| self.offer(message));
+        }
+        let message = self.next_refused(now).or_else(|| self.next_new());
+        message.inspect(|message| self.offer(message))
     }
 
-    /// Adds a result.
-    pub fn push(&mut self, payload: Bytes, now: Instant) {
-        self.entries.push_back(Entry {
-            key: Key(self.next_key),
-            payload,
-            refusals: 0,
-            state: State::Waiting(now),
-        });
-        self.next_key += 1;
-    }
-
-    /// The oldest result that is due, if any.
-    pub fn due(&self, now: Instant) -> Option<(Key, &Bytes)> {
-        self.entries
-            .iter()
-            .find(|entry| matches!(entry.state, State::Waiting(from) if from <= now))
-            .map(|entry| (entry.key, &entry.payload))
-    }
-
-    /// When the next result will be due; `None` when none is waiting.
+    /// When there may be a message again that isn't due now; `None` when only an answer or the store will tell.
     pub fn next_due(&self) -> Option<Instant> {
-        self.entries
-            .iter()
-            .filter_map(|entry| match entry.state {
-                State::Waiting(from) => Some(from),
-                State::Offered => None,
-            })
-            .min()
-    }
-
-    /// Notes that the connection at hand has taken a result.
-    pub fn offer(&mut self, key: Key) {
-        if let Some(entry) = self.entry(key) {
-            entry.state = State::Offered;
+        let pause = self.pause.map(|pause| pause.until);
+        let first = self.refused.values().map(|wait| wait.until).min();
+        match (pause, first) {
+            (Some(pause), Some(first)) if self.ready.is_empty() => Some(pause.max(first)),
+            (pause, first) => pause.or(first),
         }
     }
 
-    /// Removes a result that the broker has accepted.
-    pub fn acknowledge(&mut self, key: Key) {
-        self.entries.retain(|entry| entry.key != key);
+    /// The broker has it.
+    pub fn acknowledge(&mut self, id: Uuid) {
+        self.offered.remove(&id);
+        self.refused.remove(&id);
+        self.pause = None;
+        self.store.acknowledge(id);
     }
 
-    /// Puts a result back that the broker has refused, and gives the time until its next try.
-    pub fn refuse(&mut self, key: Key, now: Instant) -> Duration {
-        let Some(entry) = self.entry(key) else {
-            return Duration::ZERO;
-        };
-        let wait = (FIRST_WAIT * (1 << entry.refusals.min(10))).min(LONGEST_WAIT);
-        entry.refusals += 1;
-        entry.state = State::Waiting(now + wait);
-        wait
-    }
-
-    /// The connection is lost: what it had taken is to be offered again. Refused results keep
-    /// their time.
-    pub fn reconnect(&mut self, now: Instant) {
-        for entry in &mut self.entries {
-            if matches!(entry.state, State::Offered) {
-                entry.state = State::Waiting(now);
+    /// The broker doesn't take it; gives the time until the next try.
+    pub fn refuse(&mut self, id: Uuid, what: Refused, now: Instant) -> Duration {
+        self.offered.remove(&id);
+        let wait = Wait::longer(self.refused.get(&id), now);
+        self.refused.insert(id, wait);
+        if what == Refused::Message {
+            return wait.until - now;
+        }
+        // What was offered together is refused together: that counts once.
+        match self.pause {
+            Some(pause) if pause.until > now => pause.until - now,
+            _ => {
+                let pause = Wait::longer(self.pause.as_ref(), now);
+                self.pause = Some(pause);
+                pause.until - now
             }
         }
     }
 
-    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entries.iter_mut().find(|entry| entry.key == key)
+    /// The connection is lost: all that is pending is offered again, in its order. What was refused keeps its time.
+    pub fn reconnect(&mut self) {
+        self.ready.clear();
+        self.offered.clear();
+        self.cursor = Cursor::default();
+        self.is_read = false;
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&mut self) -> bool {
+        let is_seen = self.ready.is_empty() && self.offered.is_empty() && self.refused.is_empty();
+        is_seen && self.store.is_delivered()
+    }
+
+    fn offer(&mut self, message: &Message) {
+        self.offered.insert(message.id);
+    }
+
+    fn next_new(&mut self) -> Option<Message> {
+        while self.ready.is_empty() && !self.is_read {
+            let found = self.store.pending(&mut self.cursor, ROWS, BYTES);
+            self.is_read = found.is_empty();
+            // The cursor may have gone back.
+            let (offered, refused) = (&self.offered, &self.refused);
+            let is_new = |m: &Message| !offered.contains(&m.id) && !refused.contains_key(&m.id);
+            self.ready.extend(found.into_iter().filter(is_new));
+        }
+        self.ready.pop_front()
+    }
+
+    fn next_refused(&mut self, now: Instant) -> Option<Message> {
+        loop {
+            let (offered, refused) = (&self.offered, &self.refused);
+            let id = refused
+                .iter()
+                .find(|(id, wait)| wait.until <= now && !offered.contains(id))
+                .map(|(id, _)| *id)?;
+            match self.store.message(id) {
+                Some(message) => return Some(message),
+                // Given up by the store.
+                None => {
+                    self.refused.remove(&id);
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::{commit, store_in_memory};
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
-    fn outbox(capacity: usize) -> Outbox {
-        Outbox::new(NonZeroUsize::new(capacity).unwrap())
+    fn outbox(fields: u64) -> (Arc<Store>, Outbox) {
+        let store = Arc::new(store_in_memory());
+        for _ in 0..fields {
+            commit(&store);
+        }
+        let outbox = Outbox::new(Arc::clone(&store));
+        (store, outbox)
+    }
+
+    fn seq(message: &Message) -> u64 {
+        serde_json::from_slice::<serde_json::Value>(&message.payload).unwrap()["seq"]
+            .as_u64()
+            .unwrap()
     }
 
     #[test]
     fn results_are_offered_in_order_and_leave_only_when_acknowledged() {
         let now = Instant::now();
-        let mut outbox = outbox(2);
-        outbox.push("a".into(), now);
-        outbox.push("b".into(), now);
-        assert!(outbox.is_full());
-        let (a, payload) = outbox.due(now).unwrap();
-        assert_eq!(payload, "a");
-        outbox.offer(a);
-        let (b, payload) = outbox.due(now).unwrap();
-        assert_eq!(payload, "b");
-        outbox.offer(b);
-        assert!(outbox.due(now).is_none() && outbox.next_due().is_none());
-        outbox.acknowledge(b);
-        assert_eq!(outbox.len(), 1);
-        outbox.reconnect(now);
-        assert_eq!(outbox.due(now).unwrap().0, a);
+        let (_store, mut outbox) = outbox(2);
+        let a = outbox.next(now).unwrap();
+        let b = outbox.next(now).unwrap();
+        assert_eq!((seq(&a), seq(&b)), (1, 2));
+        assert!(outbox.next(now).is_none() && outbox.next_due().is_none());
+        outbox.acknowledge(b.id);
+        assert!(!outbox.is_empty());
+        outbox.reconnect();
+        assert_eq!(outbox.next(now).unwrap().id, a.id);
+        assert!(outbox.next(now).is_none());
+        outbox.acknowledge(a.id);
+        assert!(outbox.is_empty());
     }
 
     #[test]
-    fn a_refused_result_stays_waits_longer_each_time_and_lets_others_pass() {
+    fn a_refused_message_waits_longer_each_time_and_lets_others_pass() {
         let now = Instant::now();
-        let mut outbox = outbox(4);
-        outbox.push("a".into(), now);
-        outbox.push("b".into(), now);
-        let (a, _) = outbox.due(now).unwrap();
-        outbox.offer(a);
-        assert_eq!(outbox.refuse(a, now), FIRST_WAIT);
-        assert_eq!(outbox.due(now).unwrap().1, "b");
-        outbox.reconnect(now);
-        assert_eq!(outbox.due(now).unwrap().1, "b");
-        assert_eq!(outbox.due(now + FIRST_WAIT).unwrap().1, "a");
-        assert_eq!(outbox.refuse(a, now), FIRST_WAIT * 2);
+        let (store, mut outbox) = outbox(2);
+        let a = outbox.next(now).unwrap();
+        assert_eq!(outbox.refuse(a.id, Refused::Message, now), FIRST_WAIT);
+        let b = outbox.next(now).unwrap();
+        assert_eq!(seq(&b), 2);
+        outbox.reconnect();
+        assert_eq!(outbox.next(now).unwrap().id, b.id);
+        assert_eq!(outbox.next(now + FIRST_WAIT).unwrap().id, a.id);
+        assert_eq!(outbox.refuse(a.id, Refused::Message, now), FIRST_WAIT * 2);
         for _ in 0..40 {
-            outbox.refuse(a, now);
+            outbox.refuse(a.id, Refused::Message, now);
         }
-        assert_eq!(outbox.refuse(a, now), LONGEST_WAIT);
-        assert_eq!(outbox.len(), 2);
+        assert_eq!(outbox.refuse(a.id, Refused::Message, now), LONGEST_WAIT);
+        assert!(!outbox.is_empty() && !store.is_delivered());
+    }
+
+    #[test]
+    fn a_broker_that_refuses_all_is_asked_with_one_message_at_a_time() {
+        let mut now = Instant::now();
+        let (_store, mut outbox) = outbox(40);
+        let offered: Vec<_> = (0..16).map(|_| outbox.next(now).unwrap()).collect();
+        for message in &offered {
+            assert_eq!(outbox.refuse(message.id, Refused::All, now), FIRST_WAIT);
+        }
+        assert!(outbox.next(now).is_none());
+        for asked in 1..9 {
+            now = outbox.next_due().unwrap();
+            // Another than those that were refused: a single bad one must not hold all others.
+            let message = outbox.next(now).unwrap();
+            assert_eq!(seq(&message), 16 + asked);
+            assert!(outbox.next(now).is_none());
+            let wait = outbox.refuse(message.id, Refused::All, now);
+            assert_eq!(wait, (FIRST_WAIT * (1 << asked)).min(LONGEST_WAIT));
+        }
+        now += LONGEST_WAIT;
+        let message = outbox.next(now).unwrap();
+        outbox.acknowledge(message.id);
+        // All at once again, what was refused first.
+        let next: Vec<_> = (0..16).map(|_| seq(&outbox.next(now).unwrap())).collect();
+        assert!(next.iter().all(|seq| *seq <= 24), "{next:?}");
     }
 
     proptest! {
-        /// Whatever the broker and the network do, a pushed result is acknowledged or still here,
-        /// and every one can be delivered in the end.
+        /// Whatever the broker and the network do, what was committed is acknowledged or still pending, and all of it can
+        /// be delivered in the end.
         #[test]
-        fn nothing_is_lost(steps in proptest::collection::vec(0u8..6, 0..300)) {
+        fn nothing_is_lost(steps in proptest::collection::vec(0u8..9, 0..200)) {
             let mut now = Instant::now();
-            let mut outbox = outbox(8);
-            let mut pushed = 0u64;
+            let (store, mut outbox) = outbox(0);
+            let mut committed = 0u64;
             let mut acknowledged = BTreeSet::new();
-            let mut offered: Vec<(Key, Bytes)> = Vec::new();
+            let mut offered: Vec<Message> = Vec::new();
             for step in steps {
                 match step {
-                    0 | 1 if !outbox.is_full() => {
-                        outbox.push(Bytes::from(pushed.to_string()), now);
-                        pushed += 1;
+                    0 | 1 => {
+                        commit(&store);
+                        outbox.changed();
+                        committed += 1;
                     }
-                    2 => if let Some((key, payload)) = outbox.due(now).map(|(k, p)| (k, p.clone())) {
-                        outbox.offer(key);
-                        offered.push((key, payload));
-                    },
+                    2 | 3 => offered.extend(outbox.next(now)),
                     // Acknowledgements may come in any order.
-                    3 => if !offered.is_empty() {
-                        let (key, payload) = offered.swap_remove(offered.len() / 2);
-                        outbox.acknowledge(key);
-                        prop_assert!(acknowledged.insert(payload));
+                    4 => if !offered.is_empty() {
+                        let message = offered.swap_remove(offered.len() / 2);
+                        outbox.acknowledge(message.id);
+                        prop_assert!(acknowledged.insert(seq(&message)));
                     },
-                    4 => if let Some((key, _)) = offered.pop() {
-                        outbox.refuse(key, now);
+                    5 => if let Some(message) = offered.pop() {
+                        outbox.refuse(message.id, Refused::Message, now);
                     },
-                    5 => {
-                        outbox.reconnect(now);
+                    6 => if let Some(message) = offered.pop() {
+                        outbox.refuse(message.id, Refused::All, now);
+                    },
+                    7 => {
+                        outbox.reconnect();
                         offered.clear();
                     }
                     _ => now += Duration::from_secs(1),
                 }
-                prop_assert!(outbox.len() <= 8);
-                prop_assert_eq!(outbox.len() + acknowledged.len(), pushed as usize);
+                let (health, _) = store.health();
+                prop_assert_eq!(health.pending + acknowledged.len() as u64, committed);
             }
-            outbox.reconnect(now);
-            while let Some(at) = outbox.next_due() {
-                let (key, payload) = outbox.due(at.max(now)).map(|(k, p)| (k, p.clone())).unwrap();
-                outbox.offer(key);
-                outbox.acknowledge(key);
-                prop_assert!(acknowledged.insert(payload));
+            outbox.reconnect();
+            while !outbox.is_empty() {
+                let Some(message) = outbox.next(now) else {
+                    now = outbox.next_due().unwrap().max(now);
+                    continue;
+                };
+                outbox.acknowledge(message.id);
+                prop_assert!(acknowledged.insert(seq(&message)));
             }
-            prop_assert_eq!(acknowledged.len(), pushed as usize);
+            prop_assert_eq!(acknowledged.len() as u64, committed);
         }
     }
 }

@@ -1,0 +1,541 @@
+//! The one door by which commands come in.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
+use rumqttc::v5::mqttbytes::v5::Publish;
+use serde_json::{Value, json};
+use smearscope_common::image::encode_jpeg;
+use smearscope_common::message::{
+    Command, InvalidCommand, Reply, ReplyCode, Request, RequestId, Resend, SlideStart,
+};
+use smearscope_common::topic::{DeviceId, Topic};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::{Picture, to_json};
+use crate::control::Control;
+use crate::store::{Answer, Store, StoreError};
+
+/// The most bytes of a command.
+pub const MAX_BYTES: usize = 16 << 10;
+/// Commands in a second, over a longer time.
+const RATE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+/// Commands at once.
+const BURST: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+/// How many answers are remembered of commands that change nothing on the disk.
+const REMEMBERED: usize = 256;
+/// A response topic may be no longer.
+const MAX_TOPIC: usize = 256;
+
+/// An answer on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub topic: String,
+    /// JSON.
+    pub payload: Bytes,
+    /// What the sender wants to find in it.
+    pub correlation: Option<Bytes>,
+}
+
+/// Carries commands out.
+pub struct Commands {
+    device: DeviceId,
+    boot_id: Uuid,
+    started: Instant,
+    store: Arc<Store>,
+    control: Arc<Control>,
+    quality: u8,
+    limiter: DefaultDirectRateLimiter,
+    /// Whether it was said that commands come too fast: once for each time.
+    is_told: bool,
+    answers: VecDeque<(RequestId, Bytes)>,
+}
+
+/// What a command brings.
+enum Done {
+    /// Something to answer, noted or not worth noting on the disk.
+    Result(Value),
+    /// As above, already noted in the store with what it did.
+    Noted(Bytes),
+}
+
+/// Why it wasn't done.
+struct Undone {
+    code: ReplyCode,
+    error: String,
+}
+
+impl Commands {
+    /// A door for commands to this store and these stages; `quality` is that of pictures.
+    pub fn new(
+        device: DeviceId,
+        boot_id: Uuid,
+        store: Arc<Store>,
+        control: Arc<Control>,
+        quality: u8,
+    ) -> Self {
+        Self {
+            device,
+            boot_id,
+            started: Instant::now(),
+            store,
+            control,
+            quality,
+            limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
+            is_told: false,
+            answers: VecDeque::new(),
+        }
+    }
+
+    /// How long the program runs.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Does what a message on `command` asks for and gives the answer, and a picture if that was asked for.
+    pub fn handle(&mut self, message: &Publish) -> (Outgoing, Option<Picture>) {
+        let properties = message.properties.clone().unwrap_or_default();
+        let topic = properties
+            .response_topic
+            .filter(|topic| is_safe(topic, &self.device))
+            .unwrap_or_else(|| Topic::CommandReply.of(&self.device));
+        let (payload, picture) = self.answer(&message.payload, message.retain);
+        let outgoing = Outgoing {
+            topic,
+            payload,
+            correlation: properties.correlation_data,
+        };
+        (outgoing, picture)
+    }
+
+    fn answer(&mut self, payload: &[u8], is_retained: bool) -> (Bytes, Option<Picture>) {
+        if self.limiter.check().is_err() {
+            if !std::mem::replace(&mut self.is_told, true) {
+                warn!("commands come too fast: at most {BURST} at once and {RATE} in a second");
+            }
+            let undone = undone(
+                ReplyCode::RateLimited,
+                format!("too many commands: at most {BURST} at once and {RATE} in a second"),
+            );
+            // Which one it was may be read, as long as that costs little.
+            let id = (payload.len() <= MAX_BYTES)
+                .then(|| Request::read(payload).ok())
+                .flatten();
+            return (
+                self.refusal(id.map(|request| request.request_id), undone),
+                None,
+            );
+        }
+        self.is_told = false;
+        if payload.len() > MAX_BYTES {
+            let error = format!("a command has at most {MAX_BYTES} bytes");
+            return (self.refusal(None, undone(ReplyCode::TooLarge, error)), None);
+        }
+        let request = match Request::read(payload) {
+            Ok(request) => request,
+            Err(error) => {
+                return (
+                    self.refusal(None, undone(ReplyCode::Malformed, error.to_string())),
+                    None,
+                );
+            }
+        };
+        let id = request.request_id.clone();
+        if is_retained {
+            let error =
+                "a retained command would be repeated at each connection: send it without retain";
+            return (
+                self.refusal(Some(id), undone(ReplyCode::Malformed, error.into())),
+                None,
+            );
+        }
+        if let Some(known) = self.known(&id) {
+            return (known, None);
+        }
+        let mut picture = None;
+        let reply = match self.carry_out(&request, &mut picture) {
+            Ok(Done::Noted(reply)) => return (reply, None),
+            Ok(Done::Result(result)) => self.reply(&id, result),
+            Err(undone) => {
+                // Both are the sender's words: quoted, so that they can't pass for lines of this log.
+                warn!(
+                    "command {:?} ({id}) refused: {:?}",
+                    request.command, undone.error
+                );
+                self.refusal(Some(id.clone()), undone)
+            }
+        };
+        if self.answers.len() == REMEMBERED {
+            self.answers.pop_front();
+        }
+        self.answers.push_back((id, reply.clone()));
+        (reply, picture)
+    }
+
+    fn known(&self, id: &RequestId) -> Option<Bytes> {
+        let here = self.answers.iter().find(|(known, _)| known == id);
+        match here {
+            Some((_, reply)) => Some(reply.clone()),
+            None => self.store.answer(&id.to_string()),
+        }
+    }
+
+    fn carry_out(&self, request: &Request, picture: &mut Option<Picture>) -> Result<Done, Undone> {
+        let command = request.parse().map_err(|error| {
+            let code = match error {
+                InvalidCommand::Unknown(_) => ReplyCode::UnknownCommand,
+                InvalidCommand::Args { .. } => ReplyCode::BadArgs,
+                InvalidCommand::Form(_) | InvalidCommand::RequestId => ReplyCode::Malformed,
+            };
+            undone(code, error.to_string())
+        })?;
+        let id = &request.request_id;
+        info!("command {} ({id})", request.command);
+        match command {
+            Command::SlideStart(SlideStart { id: slide }) => {
+                let slide = slide.unwrap_or_else(Uuid::now_v7);
+                self.noted(id, json!({ "slide": slide }), |answer| {
+                    self.store.start_slide(slide, Some(answer)).map(drop)
+                })
+            }
+            Command::SlideStop => {
+                let open = self.store.slide().filter(|slide| slide.closed_at.is_none());
+                let slide = open.ok_or_else(|| in_words(StoreError::NoSlide))?.id;
+                self.noted(id, json!({ "slide": slide }), |answer| {
+                    self.store.stop_slide(Some(answer)).map(drop)
+                })
+            }
+            Command::CapturePause => {
+                self.control.pause(true);
+                Ok(Done::Result(json!({})))
+            }
+            Command::CaptureResume => {
+                self.control.pause(false);
+                Ok(Done::Result(json!({})))
+            }
+            Command::CaptureOnce => {
+                self.control.once();
+                Ok(Done::Result(json!({})))
+            }
+            Command::ImageGet => {
+                let field = self
+                    .control
+                    .last_field()
+                    .ok_or_else(|| undone(ReplyCode::NotNow, "no field was analysed yet".into()))?;
+                let image = encode_jpeg(&field.image, self.quality).map_err(|error| {
+                    undone(
+                        ReplyCode::Failed,
+                        format!("the picture can't be encoded: {error}"),
+                    )
+                })?;
+                let bytes = image.len();
+                *picture = Some(Picture {
+                    field_id: field.id,
+                    jpeg: image.into(),
+                });
+                Ok(Done::Result(
+                    json!({ "field_id": field.id, "bytes": bytes }),
+                ))
+            }
+            Command::ResultsResend(Resend { from, to, series }) => {
+                let resent = self.store.resend(series, from, to).map_err(in_words)?;
+                let missing = (to - from).saturating_add(1).saturating_sub(resent);
+                Ok(Done::Result(
+                    json!({ "resent": resent, "missing": missing }),
+                ))
+            }
+            Command::Ping => Ok(Done::Result(json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "at": Timestamp::now(),
+                "uptime_s": self.uptime().as_secs(),
+                "boot_id": self.boot_id,
+            }))),
+        }
+    }
+
+    /// Does something of which the answer is noted in the same step.
+    fn noted(
+        &self,
+        id: &RequestId,
+        result: Value,
+        work: impl FnOnce(Answer<'_>) -> Result<(), StoreError>,
+    ) -> Result<Done, Undone> {
+        let reply = self.reply(id, result);
+        let answer = Answer {
+            request_id: &id.to_string(),
+            reply: &reply,
+        };
+        work(answer).map_err(in_words)?;
+        Ok(Done::Noted(reply))
+    }
+
+    fn reply(&self, id: &RequestId, result: Value) -> Bytes {
+        to_json(&Reply {
+            schema: Reply::SCHEMA.into(),
+            device: self.device.clone(),
+            request_id: Some(id.clone()),
+            ok: true,
+            error: None,
+            code: None,
+            result: Some(result),
+        })
+    }
+
+    fn refusal(&self, id: Option<RequestId>, undone: Undone) -> Bytes {
+        to_json(&Reply {
+            schema: Reply::SCHEMA.into(),
+            device: self.device.clone(),
+            request_id: id,
+            ok: false,
+            error: Some(undone.error),
+            code: Some(undone.code),
+            result: None,
+        })
+    }
+}
+
+fn undone(code: ReplyCode, error: String) -> Undone {
+    Undone { code, error }
+}
+
+fn in_words(error: StoreError) -> Undone {
+    let code = match error {
+        StoreError::SlideExists(_) | StoreError::Range { .. } => ReplyCode::BadArgs,
+        StoreError::NoSlide => ReplyCode::NotNow,
+        StoreError::Unusable(_) => ReplyCode::Failed,
+    };
+    undone(code, error.to_string())
+}
+
+/// Whether an answer may go to a topic that the sender named: it must not pass for something else that we say, reach
+/// another board as a command, or be no topic at all.
+fn is_safe(topic: &str, device: &DeviceId) -> bool {
+    let own = Topic::CommandReply.of(device);
+    let is_own = topic
+        .strip_prefix(&own)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_topic = (1..=MAX_TOPIC).contains(&topic.len()) && !topic.contains(['+', '#', '\0']);
+    // A slash in front makes another topic, but not one that anybody should be tricked with.
+    let root = topic.trim_start_matches('/').split('/').next();
+    let is_reserved = root.is_none_or(|root| {
+        root.starts_with('$') || ["smearscope", "homeassistant", ""].contains(&root)
+    });
+    is_topic && (is_own || !is_reserved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::LastField;
+    use crate::store::tests::{commit, store_in_memory};
+    use smearscope_common::image::RgbImage;
+
+    struct Board {
+        commands: Commands,
+        store: Arc<Store>,
+        control: Arc<Control>,
+    }
+
+    fn board() -> Board {
+        let store = Arc::new(store_in_memory());
+        let control = Arc::new(Control::default());
+        let commands = Commands::new(
+            "lab".parse().unwrap(),
+            Uuid::from_u128(1),
+            Arc::clone(&store),
+            Arc::clone(&control),
+            80,
+        );
+        Board {
+            commands,
+            store,
+            control,
+        }
+    }
+
+    impl Board {
+        fn send(&mut self, text: &str) -> Value {
+            // The rate is another test's matter.
+            self.commands.limiter = RateLimiter::direct(Quota::per_second(BURST));
+            serde_json::from_slice(&self.commands.answer(text.as_bytes(), false).0).unwrap()
+        }
+
+        fn run(&mut self, id: &str, command: &str, args: Value) -> Value {
+            let request = json!({ "request_id": id, "command": command, "args": args });
+            self.send(&request.to_string())
+        }
+    }
+
+    #[test]
+    fn slides_begin_and_end_once_however_often_it_is_asked() {
+        let mut board = board();
+        let first = board.store.slide().unwrap().id;
+        commit(&board.store);
+        let started = board.run("a", "slide.start", json!({}));
+        assert_eq!(started["ok"], true, "{started}");
+        assert_eq!(board.run("a", "slide.start", json!({})), started);
+        let slide = board.store.slide().unwrap();
+        assert_eq!(started["result"]["slide"], slide.id.to_string());
+        assert!(slide.id != first && slide.fields == 0);
+        let again = board.run("b", "slide.start", json!({ "id": first }));
+        assert_eq!(
+            (&again["ok"], &again["code"]),
+            (&json!(false), &json!("bad_args"))
+        );
+
+        let stopped = board.run("c", "slide.stop", json!({}));
+        assert_eq!(stopped["result"]["slide"], slide.id.to_string());
+        assert_eq!(board.run("c", "slide.stop", json!({})), stopped);
+        let none = board.run("d", "slide.stop", json!({}));
+        assert_eq!(none["code"], "not_now");
+        assert!(board.store.slide().unwrap().closed_at.is_some());
+        // One field and two closed slides.
+        assert_eq!(board.store.health().0.pending, 3);
+    }
+
+    #[test]
+    fn capture_and_the_picture_are_asked_for() {
+        let mut board = board();
+        assert_eq!(board.run("a", "image.get", json!({}))["code"], "not_now");
+        let field = LastField {
+            id: Uuid::from_u128(5),
+            image: Arc::new(RgbImage::new(8, 8)),
+        };
+        board.control.analysed("a.png", 1.0, field);
+        let request = br#"{"request_id":"b","command":"image.get"}"#;
+        let (reply, picture) = board.commands.answer(request, false);
+        let reply: Value = serde_json::from_slice(&reply).unwrap();
+        let picture = picture.unwrap();
+        assert_eq!(picture.field_id, Uuid::from_u128(5));
+        assert_eq!(reply["result"]["bytes"], picture.jpeg.len());
+        // Not sent a second time.
+        assert!(board.commands.answer(request, false).1.is_none());
+        for (id, command) in [
+            ("c", "capture.pause"),
+            ("d", "capture.once"),
+            ("e", "capture.resume"),
+        ] {
+            assert_eq!(board.run(id, command, json!({}))["ok"], true);
+        }
+        let pong = board.run("f", "ping", json!({}));
+        assert_eq!(pong["result"]["boot_id"], Uuid::from_u128(1).to_string());
+    }
+
+    #[test]
+    fn what_was_delivered_can_be_sent_again() {
+        let mut board = board();
+        for _ in 0..3 {
+            commit(&board.store);
+        }
+        let mut cursor = crate::store::Cursor::default();
+        for message in board.store.pending(&mut cursor, 10, 1 << 20) {
+            board.store.acknowledge(message.id);
+        }
+        assert!(board.store.is_delivered());
+        let reply = board.run("a", "results.resend", json!({ "from": 2, "to": 9 }));
+        assert_eq!(reply["result"], json!({ "resent": 2, "missing": 6 }));
+        assert_eq!(board.store.pending(&mut cursor, 10, 1 << 20).len(), 2);
+        for (from, to) in [(0, 1), (3, 2)] {
+            let id = format!("r{from}");
+            let reply = board.run(&id, "results.resend", json!({ "from": from, "to": to }));
+            assert_eq!(reply["code"], "bad_args");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_answered_with_its_reason() {
+        let mut board = board();
+        for (text, code, id) in [
+            ("", "malformed", Value::Null),
+            ("[1]", "malformed", Value::Null),
+            (
+                r#"{"request_id":"r","command":"ping","x":1}"#,
+                "malformed",
+                Value::Null,
+            ),
+            (
+                r#"{"request_id":"r1","command":"cells.eat"}"#,
+                "unknown_command",
+                json!("r1"),
+            ),
+            (
+                r#"{"request_id":"r2","command":"ping","args":{"x":1}}"#,
+                "bad_args",
+                json!("r2"),
+            ),
+            (&"x".repeat(MAX_BYTES + 1), "too_large", Value::Null),
+        ] {
+            let reply = board.send(text);
+            assert_eq!(
+                (&reply["ok"], &reply["code"]),
+                (&json!(false), &json!(code)),
+                "{reply}"
+            );
+            assert_eq!(reply["request_id"], id);
+            assert!(!reply["error"].as_str().unwrap().is_empty());
+        }
+        let retained = br#"{"request_id":"r3","command":"slide.stop"}"#;
+        let (reply, _) = board.commands.answer(retained, true);
+        assert!(String::from_utf8_lossy(&reply).contains("retain"));
+        assert!(board.store.slide().unwrap().closed_at.is_none());
+    }
+
+    #[test]
+    fn too_many_at_once_are_refused_and_not_done() {
+        let mut board = board();
+        let answers: Vec<Value> = (0..BURST.get() + 10)
+            .map(|n| {
+                let request = format!(r#"{{"request_id":"{n}","command":"slide.start"}}"#);
+                let (reply, _) = board.commands.answer(request.as_bytes(), false);
+                serde_json::from_slice(&reply).unwrap()
+            })
+            .collect();
+        let refused: Vec<_> = answers
+            .iter()
+            .filter(|a| a["code"] == "rate_limited")
+            .collect();
+        assert!(refused.len() >= 9, "{}", refused.len());
+        assert!(refused[0]["request_id"].is_string());
+        let done = answers.iter().filter(|a| a["ok"] == true).count() as u64;
+        assert_eq!(board.store.health().0.pending, done);
+    }
+
+    #[test]
+    fn an_answer_goes_nowhere_where_it_could_pass_for_something_else() {
+        let device = "lab".parse().unwrap();
+        for good in [
+            "smearscope/lab/command/reply",
+            "smearscope/lab/command/reply/dash-1",
+            "dashboards/7/replies",
+            "x",
+        ] {
+            assert!(is_safe(good, &device), "{good}");
+        }
+        for bad in [
+            "",
+            "smearscope/lab/field",
+            "smearscope/lab/command",
+            "smearscope/lab/command/replying",
+            "smearscope/other/command",
+            "smearscope/other/command/reply",
+            "smearscope",
+            "/smearscope/lab/field",
+            "homeassistant/device/lab/config",
+            "$SYS/x",
+            "$share/a/b",
+            "a/+/b",
+            "a/#",
+            "a\0b",
+            &"x".repeat(MAX_TOPIC + 1),
+        ] {
+            assert!(!is_safe(bad, &device), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! The store alone.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::*;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What a test's store goes by: small limits are set where they matter.
+pub fn options(path: Option<PathBuf>) -> Options {
+    Options {
+        path,
+        max_bytes: 64 << 20,
+        keep: Duration::from_secs(3600),
+        max_wait: Duration::from_secs(3600),
+        rules: Rules {
+            device: "lab".parse().unwrap(),
+            cells_needed: 100,
+        },
+        auto_start: true,
+    }
+}
+
+/// A store without a file.
+pub fn store_in_memory() -> Store {
+    Store::open(options(None)).unwrap()
+}
+
+/// Commits a small field.
+pub fn commit(store: &Store) -> Place {
+    commit_sized(store, 0)
+}
+
+fn commit_sized(store: &Store, padding: usize) -> Place {
+    let counts = Counts {
+        cells: 10,
+        parasitized: 1,
+    };
+    let id = Uuid::now_v7();
+    store
+        .commit(counts, |place| {
+            let payload = json!({
+                "id": id, "seq": place.seq, "series": place.series, "slide": place.slide,
+                "padding": "x".repeat(padding),
+            });
+            (id, payload.to_string().into())
+        })
+        .unwrap()
+}
+
+fn all_pending(store: &Store) -> Vec<Message> {
+    let mut cursor = Cursor::default();
+    let mut all = Vec::new();
+    loop {
+        let more = store.pending(&mut cursor, 3, 1 << 20);
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
+}
+
+fn seqs(messages: &[Message]) -> Vec<u64> {
+    messages
+        .iter()
+        .filter(|message| message.kind == Kind::Field)
+        .map(|message| {
+            serde_json::from_slice::<Value>(&message.payload).unwrap()["seq"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect()
+}
+
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("state/results.sqlite")
+}
+
+fn open(dir: &TempDir) -> Store {
+    Store::open(options(Some(file(dir)))).unwrap()
+}
+
+#[test]
+fn results_outlive_the_program_and_the_numbers_go_on() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let first = commit(&store);
+    let second = commit(&store);
+    assert_eq!((first.seq, second.seq), (1, 2));
+    let messages = all_pending(&store);
+    store.acknowledge(messages[0].id);
+    store.flush();
+    let slide = store.slide().unwrap();
+    assert_eq!((slide.fields, slide.counts.cells), (2, 20));
+    drop(store);
+
+    let store = open(&dir);
+    assert_eq!(seqs(&all_pending(&store)), [2]);
+    let third = commit(&store);
+    assert_eq!((third.seq, third.series), (3, first.series));
+    let again = store.slide().unwrap();
+    assert_eq!((again.id, again.fields), (slide.id, 3));
+    let (health, drops) = store.health();
+    assert_eq!((health.pending, health.kept, health.last_seq), (2, 1, 3));
+    assert_eq!((health.state, drops), (StoreState::Disk, Drops::default()));
+    let mode = std::fs::metadata(file(&dir)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_store_belongs_to_one_program() {
+    let dir = TempDir::new().unwrap();
+    let _store = open(&dir);
+    let error = Store::open(options(Some(file(&dir)))).err().unwrap();
+    assert!(
+        error.to_string().contains("another smearscope-edge"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_closed_slide_is_reported_and_takes_no_more_fields() {
+    let store = store_in_memory();
+    commit(&store);
+    let closed = store.stop_slide(None).unwrap();
+    assert_eq!(closed.fields, 1);
+    let place = commit(&store);
+    assert_eq!((place.slide, place.counted), (None, Counts::default()));
+    assert_eq!(store.slide().unwrap().fields, 1);
+    assert!(matches!(store.stop_slide(None), Err(StoreError::NoSlide)));
+    assert!(matches!(
+        store.start_slide(closed.id, None),
+        Err(StoreError::SlideExists(_))
+    ));
+    let next = Uuid::from_u128(3);
+    assert_eq!(store.start_slide(next, None).unwrap(), None);
+    assert_eq!(commit(&store).slide, Some(next));
+    let kinds: Vec<_> = all_pending(&store).iter().map(|m| m.kind).collect();
+    assert_eq!(kinds, [Kind::Field, Kind::Report, Kind::Field, Kind::Field]);
+}
+
+#[test]
+fn a_slide_that_was_stopped_stays_so_where_none_begins_by_itself() {
+    let dir = TempDir::new().unwrap();
+    let by_hand = || {
+        Store::open(Options {
+            auto_start: false,
+            ..options(Some(file(&dir)))
+        })
+        .unwrap()
+    };
+    let store = by_hand();
+    assert_eq!((store.slide(), commit(&store).slide), (None, None));
+    store.start_slide(Uuid::from_u128(1), None).unwrap();
+    drop(store);
+    let store = by_hand();
+    assert_eq!(commit(&store).slide, Some(Uuid::from_u128(1)));
+    store.stop_slide(None).unwrap();
+    drop(store);
+    assert_eq!(commit(&by_hand()).slide, None);
+}
+
+#[test]
+fn what_was_acknowledged_can_be_made_pending_again() {
+    let store = store_in_memory();
+    for _ in 0..10 {
+        commit(&store);
+    }
+    let mut cursor = Cursor::default();
+    for message in store.pending(&mut cursor, 100, 1 << 20) {
+        store.acknowledge(message.id);
+    }
+    assert!(store.is_delivered() && all_pending(&store).is_empty());
+    assert_eq!(store.resend(None, 4, 6).unwrap(), 3);
+    // The same cursor finds them, though they lie before it.
+    assert_eq!(seqs(&store.pending(&mut cursor, 100, 1 << 20)), [4, 5, 6]);
+    assert_eq!(store.resend(Some(Uuid::from_u128(9)), 1, 10).unwrap(), 0);
+    assert_eq!(store.resend(None, 9, u64::MAX).unwrap(), 2);
+    for (from, to) in [(0, 3), (4, 3)] {
+        assert!(matches!(
+            store.resend(None, from, to),
+            Err(StoreError::Range { .. })
+        ));
+    }
+}
+
+#[test]
+fn what_has_no_room_goes_delivered_first_and_is_counted() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(Options {
+        max_bytes: 2 << 20,
+        ..options(Some(file(&dir)))
+    })
+    .unwrap();
+    let padding = 50_000;
+    for _ in 0..60 {
+        commit_sized(&store, padding);
+    }
+    for message in all_pending(&store).iter().take(40) {
+        store.acknowledge(message.id);
+    }
+    assert_eq!(store.maintain(), Drops::default());
+    assert_eq!(seqs(&all_pending(&store)), (41..=60).collect::<Vec<_>>());
+    for _ in 0..60 {
+        commit_sized(&store, padding);
+    }
+    let drops = store.maintain();
+    let left = seqs(&all_pending(&store));
+    assert_eq!(drops.no_room + left.len() as u64, 80, "{drops:?}");
+    assert!(drops.no_room > 30 && left.len() > 20, "{drops:?}");
+    assert_eq!(left.last(), Some(&120));
+    drop(store);
+    assert_eq!(open(&dir).health().1, drops);
+}
+
+#[test]
+fn what_waits_too_long_is_given_up_and_counted() {
+    let store = Store::open(Options {
+        max_wait: Duration::ZERO,
+        ..options(None)
+    })
+    .unwrap();
+    commit(&store);
+    std::thread::sleep(Duration::from_millis(1100));
+    let drops = store.maintain();
+    // Not where the clock was never set: then nothing has an age.
+    let is_set = Timestamp::now().as_second() > 1_767_225_600;
+    assert_eq!(drops.expired, u64::from(is_set));
+}
+
+#[test]
+fn a_row_whose_bits_have_flipped_is_not_published() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    for _ in 0..3 {
+        commit(&store);
+    }
+    drop(store);
+    let raw = rusqlite::Connection::open(file(&dir)).unwrap();
+    raw.execute(
+        "UPDATE message SET payload = CAST('{' AS BLOB) || substr(payload, 2, 5) WHERE seq = 2",
+        [],
+    )
+    .unwrap();
+    drop(raw);
+    let store = open(&dir);
+    assert_eq!(seqs(&all_pending(&store)), [1, 3]);
+    assert_eq!(store.health().1.damaged, 1);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_what_can_be_read_is_taken_over() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    for _ in 0..200 {
+        commit_sized(&store, 3000);
+    }
+    let before = store.health().0;
+    drop(store);
+    // A page in the middle, as a worn-out SD card would have it.
+    let mut bytes = std::fs::read(file(&dir)).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 8192].fill(0xa5);
+    std::fs::write(file(&dir), &bytes).unwrap();
+
+    let store = open(&dir);
+    let found = seqs(&all_pending(&store));
+    let (health, _) = store.health();
+    assert_eq!(health.state, StoreState::Disk);
+    // Two pages, with some messages on each, and what lies around them is here.
+    assert!(found.len() > 180 && found.len() < 200, "{}", found.len());
+    assert!(found.contains(&1) && found.contains(&200));
+    assert!(health.set_aside.len() == 1 && health.series != before.series);
+    commit(&store);
+    drop(store);
+    assert_eq!(open(&dir).health().0.pending, found.len() as u64 + 1);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_set_aside() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(
+        file(&dir),
+        "not a database, but long enough to be looked at twice".repeat(100),
+    )
+    .unwrap();
+    let store = open(&dir);
+    assert_eq!(commit(&store).seq, 1);
+    let (health, _) = store.health();
+    assert_eq!(
+        (health.state, health.set_aside.len()),
+        (StoreState::Disk, 1)
+    );
+    assert!(Path::new(&health.set_aside[0]).exists());
+}
+
+#[test]
+fn without_a_disk_results_stay_in_memory_and_move_there_when_it_is_back() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let first = commit(&store);
+    drop(store);
+    // A folder where the file should be: nothing can be opened, whoever we are.
+    let aside = dir.path().join("aside");
+    std::fs::rename(file(&dir), &aside).unwrap();
+    std::fs::create_dir(file(&dir)).unwrap();
+    let store = open(&dir);
+    let (health, _) = store.health();
+    assert_eq!(health.state, StoreState::Memory);
+    assert!(health.trouble.is_some() && !store.is_lasting());
+    let place = commit(&store);
+    // A numbering of its own: were it lost, the disk's would have no gap.
+    assert!(place.series != first.series && place.seq == 1);
+    let slide = store.slide().unwrap().id;
+
+    std::fs::remove_dir(file(&dir)).unwrap();
+    std::fs::rename(&aside, file(&dir)).unwrap();
+    store.lock().retry_at = Instant::now();
+    store.maintain();
+    let (health, _) = store.health();
+    assert_eq!((health.state, health.trouble), (StoreState::Disk, None));
+    let next = commit(&store);
+    assert_eq!((next.series, next.seq), (first.series, 2));
+    assert_eq!(next.slide, Some(slide));
+    drop(store);
+    let store = open(&dir);
+    assert_eq!(seqs(&all_pending(&store)), [1, 1, 2]);
+    assert_eq!(store.slide().unwrap().id, slide);
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    drop(open(&dir));
+    let raw = rusqlite::Connection::open(file(&dir)).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    let store = open(&dir);
+    let (health, _) = store.health();
+    assert_eq!(health.state, StoreState::Memory);
+    assert!(health.trouble.unwrap().contains("newer"));
+    assert!(health.set_aside.is_empty() && file(&dir).exists());
+}
+
+/// Every place at which the power may be cut.
+const PLACES: [&str; 10] = [
+    "step.seq",
+    "step.message",
+    "step.slide",
+    "step.answer",
+    "step.acknowledge",
+    "step.commit",
+    "step.committed",
+    "prune.age",
+    "prune.room",
+    "absorb",
+];
+
+/// What the child of the next test does until it is cut off: it notes each thing once that is done.
+#[test]
+fn power_cut_child() {
+    let Ok(folder) = std::env::var("SMEARSCOPE_TEST_FOLDER") else {
+        return;
+    };
+    let folder = PathBuf::from(folder);
+    let log = |line: String| {
+        use std::io::Write;
+        let mut log = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(folder.join("log"))
+            .unwrap();
+        writeln!(log, "{line}").unwrap();
+    };
+    let store = Store::open(Options {
+        max_bytes: 400 << 10,
+        ..options(Some(folder.join("results.sqlite")))
+    })
+    .unwrap();
+    // Results in memory that move to the disk.
+    let memory = memory().unwrap();
+    {
+        let mut inner = store.lock();
+        inner.memory = Some(memory);
+        inner.retry_at = Instant::now() + RETRY;
+    }
+    commit_sized(&store, 10_000);
+    store.lock().retry_at = Instant::now();
+    store.maintain();
+    for round in 0..3 {
+        let number = Cell::new(0);
+        let request = format!("r{round}-{}", std::process::id());
+        for _ in 0..3 {
+            let place = commit_sized(&store, 40_000);
+            number.set(place.seq);
+            log(format!("committed {} {}", place.series, place.seq));
+        }
+        let answer = Answer {
+            request_id: &request,
+            reply: b"{}",
+        };
+        store.start_slide(Uuid::now_v7(), Some(answer)).unwrap();
+        log(format!("started {request}"));
+        for message in all_pending(&store).into_iter().take(4) {
+            store.acknowledge(message.id);
+        }
+        store.flush();
+        store.maintain();
+    }
+    log("end".into());
+}
+
+#[test]
+fn a_power_cut_between_any_two_writes_leaves_a_store_that_holds_together() {
+    let mut cuts = 0;
+    for place in PLACES {
+        for times in 1.. {
+            let dir = TempDir::new().unwrap();
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "store::tests::power_cut_child", "--nocapture"])
+                .env("SMEARSCOPE_TEST_FOLDER", dir.path())
+                .env("SMEARSCOPE_TEST_CRASH", format!("{place}:{times}"))
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .status()
+                .unwrap();
+            if status.success() {
+                assert!(times > 1, "{place} is never passed");
+                break;
+            }
+            cuts += 1;
+            holds_together(&dir, &format!("{place}:{times}"));
+        }
+    }
+    assert!(cuts > 60, "{cuts}");
+}
+
+fn holds_together(dir: &TempDir, place: &str) {
+    let path = dir.path().join("results.sqlite");
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    let store = Store::open(options(Some(path.clone()))).unwrap();
+    let (health, drops) = store.health();
+    assert_eq!(health.state, StoreState::Disk, "{place}");
+    assert!(health.set_aside.is_empty(), "{place}");
+    // What was said to be committed is the end of what is here.
+    let last = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("committed "))
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(series, _)| *series == health.series.to_string())
+        .map(|(_, seq)| seq.parse::<u64>().unwrap())
+        .max()
+        .unwrap_or(0);
+    assert!(
+        health.last_seq == last || health.last_seq == last + 1,
+        "{place}: {} {last}",
+        health.last_seq
+    );
+    for request in log.lines().filter_map(|line| line.strip_prefix("started ")) {
+        assert!(store.answer(request).is_some(), "{place}: {request}");
+    }
+    drop(store);
+
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    let sound: String = raw
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok", "{place}");
+    let open: u64 = raw
+        .query_row(
+            "SELECT count(*) FROM slide WHERE closed_at IS NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(open, 1, "{place}");
+    // Each slide has counted the fields that say so, and no other: as far as none was given up for want of room.
+    let mut query = raw
+        .prepare("SELECT payload FROM message WHERE kind = 1")
+        .unwrap();
+    let mut fields: BTreeMap<String, u64> = BTreeMap::new();
+    let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let payloads = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    for payload in payloads {
+        let field: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+        let text = |key: &str| field[key].as_str().unwrap_or_default().to_owned();
+        *fields.entry(text("slide")).or_default() += 1;
+        numbers
+            .entry(text("series"))
+            .or_default()
+            .push(field["seq"].as_u64().unwrap());
+    }
+    for seqs in numbers.values() {
+        let from = seqs.iter().min().unwrap();
+        let expected: Vec<u64> = (*from..).take(seqs.len()).collect();
+        let mut sorted = seqs.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected, "{place}: no gap and no number twice");
+    }
+    let counted: u64 = raw
+        .query_row("SELECT sum(fields) FROM slide", [], |row| row.get(0))
+        .unwrap();
+    let found: u64 = fields.values().sum();
+    assert!(counted >= found, "{place}: {counted} {found}");
+    if drops == Drops::default() {
+        let kept: u64 = raw
+            .query_row("SELECT count(*) FROM message WHERE kind = 1", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(found, kept, "{place}");
+    }
+}
