@@ -269,6 +269,18 @@ fn a_bridge_brings_results_out_and_commands_in_and_waits_while_the_link_is_down(
     expected.sort();
     assert_eq!(heard, expected, "QoS 0 and 1 need not keep their order");
 
+    // What is retained on one side is retained on the other, for who comes later.
+    retain(&clinic, "scope-1", "smearscope/scope-1/status", "online");
+    dashboard.heard_until("online");
+    assert!(is_retained(&central, "smearscope/scope-1/status", "online"));
+    retain(
+        &central,
+        "publisher",
+        "smearscope/scope-1/model/desired",
+        "m",
+    );
+    while !is_retained(&clinic, "smearscope/scope-1/model/desired", "m") {}
+
     operator.subscribe("smearscope/scope-1/command/reply/hq");
     let request = PublishProperties {
         response_topic: Some("smearscope/scope-1/command/reply/hq".into()),
@@ -313,6 +325,25 @@ fn a_bridge_brings_results_out_and_commands_in_and_waits_while_the_link_is_down(
         }
     }
     assert_eq!(seqs, (2..=40).collect::<Vec<_>>());
+}
+
+fn retain(site: &Site, user: &str, topic: &str, payload: &str) {
+    let status = Command::new("mosquitto_pub")
+        .args(site.login(user))
+        .args(["-r", "-q", "1", "-t", topic, "-m", payload])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Whether a dashboard that comes now is told this, within a second.
+fn is_retained(site: &Site, topic: &str, payload: &str) -> bool {
+    let said = Command::new("mosquitto_sub")
+        .args(site.login("dashboard"))
+        .args(["--retained-only", "-C", "1", "-W", "1", "-t", topic])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&said.stdout).trim() == payload
 }
 
 /// The real daemon as `scope-1`, with an account's name and password.
