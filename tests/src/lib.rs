@@ -2,7 +2,11 @@
 //! and frames drawn at run time. Everything here panics with a sentence: it is test equipment.
 #![allow(clippy::unwrap_used)]
 
+pub mod peer;
+pub mod site;
+
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -65,6 +69,19 @@ impl Drop for Running {
     }
 }
 
+/// The lines that a program writes, as they come.
+pub fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -82,6 +99,11 @@ pub fn mosquitto(port: u16, folder: &Path) -> Running {
         folder.display()
     );
     fs::write(&config, text).unwrap();
+    mosquitto_with(&config, port)
+}
+
+/// Starts a real mosquitto with a config file and waits until it listens on `port`, one of the file's.
+pub fn mosquitto_with(config: &Path, port: u16) -> Running {
     let child = Command::new("mosquitto")
         .arg("-c")
         .arg(config)
@@ -89,15 +111,17 @@ pub fn mosquitto(port: u16, folder: &Path) -> Running {
         .stderr(Stdio::null())
         .spawn()
         .expect("mosquitto cannot be started: install it with `make setup`");
+    let mut broker = Running(child);
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(
-            begun.elapsed() < PATIENCE,
-            "mosquitto does not listen on port {port}"
+            begun.elapsed() < PATIENCE && broker.0.try_wait().unwrap().is_none(),
+            "mosquitto with {} does not listen on port {port}",
+            config.display()
         );
         thread::sleep(Duration::from_millis(20));
     }
-    Running(child)
+    broker
 }
 
 /// A received message.
