@@ -24,7 +24,7 @@ fi
 
 # What was installed last is kept in the environment itself, so that an unchanged list costs nothing.
 if ! cmp -s "$requirements" "$SMEARSCOPE_VENV/requirements.installed"; then
-    say "pip install -r tests/requirements.txt (for the ONNX checks)"
+    say "pip install -r tests/requirements.txt (for the ONNX checks and the example subscriber)"
     "$SMEARSCOPE_VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
     cp "$requirements" "$SMEARSCOPE_VENV/requirements.installed"
 fi

@@ -14,6 +14,8 @@ scripts/setup-trainer.sh
 broker_was_there=$(have mosquitto && echo yes || echo no)
 apt_need mosquitto have mosquitto
 apt_need mosquitto-clients have mosquitto_sub
+# Certificates for the bridge's TLS are made at test time.
+apt_need openssl have openssl
 apt_install
 if [[ "$broker_was_there" == no && -d /run/systemd/system ]]; then
     say "Debian also starts mosquitto as a service on port 1883; nothing here uses it: systemctl disable --now mosquitto"
