@@ -15,6 +15,7 @@ mod memory;
 mod model;
 mod mqtt;
 mod overlay;
+mod schema;
 mod slide;
 mod station;
 mod truth;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Schema(args) => schema::run(&args),
     })
 }
 
