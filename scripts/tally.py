@@ -1,6 +1,6 @@
 """tally.py LOG STATUS: what a run of our checks came to, its last line being `N passed, N failed, N skipped`.
 
-Reads the closing lines of cargo test and vitest and those of scripts/check.sh. Whatever announced itself as skipped is
+Reads the closing lines of cargo test, vitest and Node's own runner (TAP), and those of scripts/check.sh. Whatever announced itself as skipped is
 listed again, so that nobody takes "not looked at" for "fine". Exits with 1 if anything failed, or nothing was run.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
 VITEST = re.compile(r"^\s*Tests\s+(?=\d+ (?:passed|failed|skipped|todo))(.*)")
+TAP = re.compile(r"^# (pass|fail|cancelled|skipped|todo) (\d+)$")
 CHECK = re.compile(r"^(CHECK|TESTS) (.+): (ok|FAILED) \(\d+ s\)$")
 # Not only at the start of a line: the runner may have printed `test name ... ` before.
 SKIP = re.compile(r"\bSKIP: (.+)")
@@ -40,6 +41,14 @@ def tally(text: str) -> Tally:
         elif match := VITEST.match(line):
             counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", match[1])}
             total.add(counts.get("passed", 0), counts.get("failed", 0), counts.get("skipped", 0) + counts.get("todo", 0))
+        elif match := TAP.match(line):
+            what, number = match[1], int(match[2])
+            if what == "pass":
+                total.add(number, 0, 0)
+            elif what in ("fail", "cancelled"):
+                total.add(0, number, 0)
+            else:
+                total.add(0, 0, number)
         elif match := CHECK.match(line):
             kind, name, outcome = match.groups()
             if outcome == "FAILED":

@@ -4,7 +4,7 @@
 # Each npm project of the repository, by its path from the root.
 web_folders() {
     local folder
-    for folder in edge/web tests/browser; do
+    for folder in edge/web tests/browser tests/wire; do
         if [[ -f "$SMEARSCOPE_ROOT/$folder/package-lock.json" ]]; then
             echo "$folder"
         fi

@@ -77,9 +77,26 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Status,
+        Self::Field,
+        Self::Slide,
+        Self::SlideReport,
+        Self::Health,
+        Self::ImageField,
+        Self::Command,
+        Self::CommandReply,
+    ];
+
     /// The full topic name for a device.
     pub fn of(self, device: &DeviceId) -> String {
-        let leaf = match self {
+        format!("smearscope/{device}/{}", self.leaf())
+    }
+
+    /// The part of the topic name after the device.
+    pub fn leaf(self) -> &'static str {
+        match self {
             Self::Status => "status",
             Self::Field => "field",
             Self::Slide => "slide",
@@ -88,8 +105,7 @@ impl Topic {
             Self::ImageField => "image/field",
             Self::Command => "command",
             Self::CommandReply => "command/reply",
-        };
-        format!("smearscope/{device}/{leaf}")
+        }
     }
 }
 

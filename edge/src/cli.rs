@@ -54,6 +54,9 @@ pub enum Command {
     /// Measure how fast this machine finds and judges cells
     #[command(after_help = "Example:\n  smearscope-edge bench --model new.onnx --json")]
     Bench(BenchArgs),
+    /// Write down what goes over MQTT: a JSON Schema for each kind of message, and an AsyncAPI document of the topics
+    #[command(after_help = "Example:\n  smearscope-edge schema --out docs/wire")]
+    Schema(SchemaArgs),
 }
 
 /// `run`
@@ -158,6 +161,14 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// `schema`
+#[derive(Args)]
+pub struct SchemaArgs {
+    /// The folder to write asyncapi.json and schemas/*.json into; what is there of these is replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +202,7 @@ mod tests {
             "analyze",
             "run",
             "bench --threads 0",
+            "schema",
         ] {
             let words = std::iter::once("smearscope-edge").chain(line.split(' '));
             let error = Cli::try_parse_from(words).err().unwrap();

@@ -17,6 +17,7 @@ mod memory;
 mod model;
 mod mqtt;
 mod overlay;
+mod schema;
 mod slide;
 mod station;
 mod store;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Schema(args) => schema::run(&args),
     })
 }
 

@@ -76,6 +76,11 @@ pub enum InvalidCommand {
 pub struct Request {
     /// [`Request::SCHEMA`]; may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        with = "String",
+        description = "Names this schema and its version; may be left out.",
+        extend("const" = Request::SCHEMA)
+    )]
     pub schema: Option<String>,
     /// Chosen by the sender, new for each new command.
     pub request_id: RequestId,
@@ -217,8 +222,14 @@ pub enum ReplyCode {
 
 /// The answer to a command, on the response topic that came with it, else on `command/reply`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"ok": {"const": true}}},
+    "then" = {"required": ["result"], "properties": {"result": true, "error": false, "code": false}},
+    "else" = {"required": ["error", "code"], "properties": {"error": true, "code": true, "result": false}},
+))]
 pub struct Reply {
     /// [`Reply::SCHEMA`].
+    #[schemars(description = "Names this schema and its version.", extend("const" = Reply::SCHEMA))]
     pub schema: String,
     /// The board.
     pub device: DeviceId,
@@ -228,12 +239,15 @@ pub struct Reply {
     pub ok: bool,
     /// What was wrong, in a sentence; only where `ok` is false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub error: Option<String>,
     /// What was wrong, for programs; only where `ok` is false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ReplyCode")]
     pub code: Option<ReplyCode>,
-    /// What the command gives; only where `ok` is true.
+    /// What the command gives, empty where that is nothing; only where `ok` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object"))]
     pub result: Option<Value>,
 }
 

@@ -11,6 +11,7 @@ use crate::topic::DeviceId;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthMessage {
     /// [`HealthMessage::SCHEMA`].
+    #[schemars(description = "Names this schema and its version.", extend("const" = HealthMessage::SCHEMA))]
     pub schema: String,
     /// The board.
     pub device: DeviceId,

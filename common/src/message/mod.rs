@@ -2,8 +2,11 @@
 //!
 //! A payload names its schema in `schema` as `smearscope.<what>/<version>`; the version rises
 //! only when a reader of the old one would misunderstand the new one. Readers ignore keys that
-//! they don't know.
+//! they don't know. A key that was added since the version began has `#[serde(default)]`: messages
+//! of before don't have it, and so the JSON Schema that is made of the type doesn't require it
+//! (`docs/wire/README.md` has the whole rule).
 
+mod answer;
 mod command;
 mod health;
 
@@ -17,6 +20,7 @@ use crate::parasitemia::{Counts, Parasitemia};
 use crate::segment::Other;
 use crate::topic::DeviceId;
 
+pub use answer::{FieldImage, Pong, Resent, WhichSlide};
 pub use command::{
     Command, InvalidCommand, MAX_REQUEST_ID, NoArgs, Reply, ReplyCode, Request, RequestId, Resend,
     SlideStart,
@@ -51,6 +55,9 @@ pub struct CellResult {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
     /// Sharpness, higher is sharper; see [`crate::segment::quality`] for its unit.
+    #[schemars(
+        description = "Sharpness, whatever light, stain and magnification: the variance of the green channel's Laplacian over that of the channel itself, in thousandths, where a cell is about 40 pixels wide. Sharp fields have 35 and more."
+    )]
     pub focus: f32,
     /// Mean brightness of the brightest tenth of the green channel, 0 to 1.
     pub exposure: f32,
@@ -110,6 +117,7 @@ pub struct ModelRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldMessage {
     /// [`FieldMessage::SCHEMA`].
+    #[schemars(description = "Names this schema and its version.", extend("const" = FieldMessage::SCHEMA))]
     pub schema: String,
     /// UUIDv7, made once: a repeat of the message has the same id.
     pub id: Uuid,
@@ -147,6 +155,7 @@ impl FieldMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SlideMessage {
     /// [`SlideMessage::SCHEMA`].
+    #[schemars(description = "Names this schema and its version.", extend("const" = SlideMessage::SCHEMA))]
     pub schema: String,
     /// The slide.
     pub id: Uuid,
@@ -205,6 +214,7 @@ pub enum DeviceState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusMessage {
     /// [`StatusMessage::SCHEMA`].
+    #[schemars(description = "Names this schema and its version.", extend("const" = StatusMessage::SCHEMA))]
     pub schema: String,
     /// Whether it is there.
     pub state: DeviceState,
