@@ -186,7 +186,9 @@ fn every_message_of_a_real_run_is_as_documented() {
         "smearscope.field/1",
         "smearscope.slide/1",
         "smearscope.status/1",
+        "smearscope.health/1",
         "smearscope.command/1",
+        "smearscope.reply/1",
     ] {
         assert!(valid[sent] > 0, "no {sent}: {valid:?}");
     }
@@ -200,7 +202,7 @@ fn every_message_of_a_real_run_is_as_documented() {
         assert_eq!(wanted, Some(&true), "{} is retained", message.topic);
         kept.push(message);
     }
-    for leaf in ["status", "slide"] {
+    for leaf in ["status", "slide", "health"] {
         let topic = format!("smearscope/{DEVICE}/{leaf}");
         assert!(kept.iter().any(|m| m.topic == topic), "{topic} is not kept");
     }

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::v5::Publish;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
-    Command, InvalidCommand, Reply, ReplyCode, Request, RequestId, Resend, SlideStart,
+    Command, FieldImage, InvalidCommand, NoArgs, Pong, Reply, ReplyCode, Request, RequestId, Resend,
+    Resent, SlideStart, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
@@ -201,28 +203,28 @@ impl Commands {
         match command {
             Command::SlideStart(SlideStart { id: slide }) => {
                 let slide = slide.unwrap_or_else(Uuid::now_v7);
-                self.noted(id, json!({ "slide": slide }), |answer| {
+                self.noted(id, &WhichSlide { slide }, |answer| {
                     self.store.start_slide(slide, Some(answer)).map(drop)
                 })
             }
             Command::SlideStop => {
                 let open = self.store.slide().filter(|slide| slide.closed_at.is_none());
                 let slide = open.ok_or_else(|| in_words(StoreError::NoSlide))?.id;
-                self.noted(id, json!({ "slide": slide }), |answer| {
+                self.noted(id, &WhichSlide { slide }, |answer| {
                     self.store.stop_slide(Some(answer)).map(drop)
                 })
             }
             Command::CapturePause => {
                 self.control.pause(true);
-                Ok(Done::Result(json!({})))
+                Ok(Done::Result(result(&NoArgs {})))
             }
             Command::CaptureResume => {
                 self.control.pause(false);
-                Ok(Done::Result(json!({})))
+                Ok(Done::Result(result(&NoArgs {})))
             }
             Command::CaptureOnce => {
                 self.control.once();
-                Ok(Done::Result(json!({})))
+                Ok(Done::Result(result(&NoArgs {})))
             }
             Command::ImageGet => {
                 let field = self
@@ -235,27 +237,26 @@ impl Commands {
                         format!("the picture can't be encoded: {error}"),
                     )
                 })?;
-                let bytes = image.len();
+                let bytes = image.len() as u64;
                 *picture = Some(Picture {
                     field_id: field.id,
                     jpeg: image.into(),
                 });
-                Ok(Done::Result(
-                    json!({ "field_id": field.id, "bytes": bytes }),
-                ))
+                Ok(Done::Result(result(&FieldImage {
+                    field_id: field.id,
+                    bytes,
+                })))
             }
             Command::ResultsResend(Resend { from, to, series }) => {
                 let resent = self.store.resend(series, from, to).map_err(in_words)?;
                 let missing = (to - from).saturating_add(1).saturating_sub(resent);
-                Ok(Done::Result(
-                    json!({ "resent": resent, "missing": missing }),
-                ))
+                Ok(Done::Result(result(&Resent { resent, missing })))
             }
-            Command::Ping => Ok(Done::Result(json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "at": Timestamp::now(),
-                "uptime_s": self.uptime().as_secs(),
-                "boot_id": self.boot_id,
+            Command::Ping => Ok(Done::Result(result(&Pong {
+                version: env!("CARGO_PKG_VERSION").into(),
+                at: Timestamp::now(),
+                uptime_s: self.uptime().as_secs(),
+                boot_id: self.boot_id,
             }))),
         }
     }
@@ -264,10 +265,10 @@ impl Commands {
     fn noted(
         &self,
         id: &RequestId,
-        result: Value,
+        slide: &WhichSlide,
         work: impl FnOnce(Answer<'_>) -> Result<(), StoreError>,
     ) -> Result<Done, Undone> {
-        let reply = self.reply(id, result);
+        let reply = self.reply(id, result(slide));
         let answer = Answer {
             request_id: &id.to_string(),
             reply: &reply,
@@ -299,6 +300,12 @@ impl Commands {
             result: None,
         })
     }
+}
+
+/// What a command gives, as JSON.
+fn result<T: Serialize>(given: &T) -> Value {
+    // All have string keys and no fallible serializer.
+    serde_json::to_value(given).expect("a result serialises")
 }
 
 fn undone(code: ReplyCode, error: String) -> Undone {
@@ -335,6 +342,7 @@ mod tests {
     use super::*;
     use crate::control::LastField;
     use crate::store::tests::{commit, store_in_memory};
+    use serde_json::json;
     use smearscope_common::image::RgbImage;
 
     struct Board {
