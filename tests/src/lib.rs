@@ -2,7 +2,10 @@
 //! and frames drawn at run time. Everything here panics with a sentence: it is test equipment.
 #![allow(clippy::unwrap_used)]
 
+pub mod board;
+pub mod fake_broker;
 pub mod peer;
+pub mod proxy;
 pub mod site;
 
 use std::fs;
@@ -11,6 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -205,4 +209,9 @@ pub fn frames(folder: &Path, count: u64) -> PathBuf {
         .unwrap();
     }
     folder
+}
+
+/// A thread that failed while it held the lock has said so; those that clean up after it go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -356,9 +356,10 @@ fn daemon(site: &Site, user: &str) -> Command {
     let config = here.join(format!("edge-as-{user}.toml"));
     let text = format!(
         "[device]\nid = \"scope-1\"\n[source]\nkind = \"replay\"\nfolder = {:?}\n\
-         [mqtt]\nport = {}\nusername = {user:?}\npassword_file = {secret:?}\n",
+         [mqtt]\nport = {}\nusername = {user:?}\npassword_file = {secret:?}\n[store]\npath = {:?}\n",
         here.join("frames"),
-        site.port
+        site.port,
+        here.join(format!("results-of-{user}.sqlite"))
     );
     fs::write(&config, text).unwrap();
     let mut command = edge();

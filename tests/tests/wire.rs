@@ -141,7 +141,8 @@ fn every_message_of_a_real_run_is_as_documented() {
     let config = dir.path().join("station.toml");
     let text = format!(
         "[device]\nid = {DEVICE:?}\n[source]\nkind = \"replay\"\nfolder = {frames:?}\n\
-         repeat = true\ninterval_ms = 100\n[mqtt]\nport = {port}\n"
+         repeat = true\ninterval_ms = 100\n[mqtt]\nport = {port}\n[store]\npath = {:?}\n",
+        dir.path().join("results.sqlite")
     );
     std::fs::write(&config, text).unwrap();
     let messages = subscribe(port, "smearscope/#");

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
-    Command, FieldImage, InvalidCommand, NoArgs, Pong, Reply, ReplyCode, Request, RequestId, Resend,
-    Resent, SlideStart, WhichSlide,
+    Command, FieldImage, InvalidCommand, NoArgs, Pong, Reply, ReplyCode, Request, RequestId,
+    Resend, Resent, SlideStart, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
