@@ -14,7 +14,10 @@ mod backoff;
 mod connect;
 mod delivery;
 mod outbox;
+mod refusal;
 mod session;
+mod tls;
+mod transport;
 mod window;
 
 use std::num::NonZeroUsize;
@@ -24,19 +27,23 @@ use smearscope_common::message::{DeviceState, ModelRef, StatusMessage};
 use smearscope_common::topic::DeviceId;
 use uuid::Uuid;
 
-pub use address::Address;
+use crate::named_file::Secret;
+
+pub use address::{Address, InvalidAddress};
 pub use delivery::{Delivered, Delivery};
+pub use tls::{ClientIdentity, Trust};
+pub use transport::{BrokerUrl, DEFAULT_PATH, Protocol, Transport, check_path};
 
 /// How many results wait for the broker before the pipeline does, where nothing else is said.
 pub const OUTBOX: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
 
 /// A user name with its password.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// The user name.
     pub username: String,
     /// The password; empty where the broker asks for none.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// Where and as whom to publish.
@@ -44,6 +51,8 @@ pub struct Credentials {
 pub struct Options {
     /// The broker.
     pub address: Address,
+    /// How to get there.
+    pub transport: Transport,
     /// Who we say we are to the broker.
     pub credentials: Option<Credentials>,
     /// The board.
