@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use smearscope_common::topic::DeviceId;
 
-use crate::mqtt::Address;
+use crate::mqtt::BrokerUrl;
 
 /// Finds and counts malaria parasites in blood smears on a board beside a microscope.
 ///
@@ -87,9 +87,9 @@ pub struct DemoArgs {
     /// Where to serve the live page; port 0 for any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
     pub http: SocketAddr,
-    /// Use this broker instead of starting one
+    /// Use this broker instead of starting one: HOST:PORT, or a URL that begins with mqtt://, mqtts://, ws:// or wss://
     #[arg(long, value_name = "HOST:PORT")]
-    pub mqtt: Option<Address>,
+    pub mqtt: Option<BrokerUrl>,
     /// The model [default: the one inside the program]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
@@ -197,6 +197,7 @@ mod tests {
         for line in [
             "demo --fields 0",
             "demo --mqtt nonsense",
+            "demo --mqtt http://a:1",
             "demo --http nowhere",
             "demo --device a/b",
             "analyze",

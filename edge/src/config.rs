@@ -1,5 +1,7 @@
 //! The config file of `run`: TOML, every key known, every default written beside its field.
 
+mod mqtt;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +13,8 @@ use smearscope_common::synth::SmearSpec;
 use smearscope_common::topic::DeviceId;
 
 use crate::exit::{OrBadInput, bad_input};
-use crate::mqtt::{Address, Credentials};
+
+pub use mqtt::Mqtt;
 
 /// The least megabytes of a store: some hundred fields of many cells.
 const LEAST_STORE_MB: u64 = 16;
@@ -41,32 +44,6 @@ pub struct Config {
 pub struct Device {
     /// The board's name in all topics. No default: two boards must never share one.
     pub id: DeviceId,
-}
-
-/// `[mqtt]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mqtt {
-    /// Name or address of the broker. Default: 127.0.0.1.
-    pub host: String,
-    /// Its port. Default: 1883.
-    pub port: u16,
-    /// Default: none, the broker lets anyone in.
-    pub username: Option<String>,
-    /// A file whose first line is the password; so that the config may be shown to others.
-    /// Default: none.
-    pub password_file: Option<PathBuf>,
-}
-
-impl Default for Mqtt {
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".into(),
-            port: 1883,
-            username: None,
-            password_file: None,
-        }
-    }
 }
 
 /// `[source]`, told apart by its `kind`.
@@ -313,62 +290,27 @@ impl Config {
     }
 
     fn check(&self, text: &str) -> Result<(), String> {
-        let refuse = |key: &str, why: String| Err(format!("{}: {why}", place_of_key(text, key)));
-        if let Err(error) = Address::new(&self.mqtt.host, self.mqtt.port) {
-            return refuse("host", error.to_string());
-        }
-        if self.mqtt.password_file.is_some() && self.mqtt.username.is_none() {
-            return refuse(
-                "password_file",
-                "a password needs a `username` beside it".into(),
-            );
+        let refuse = |table: &str, key: &str, why: String| {
+            Err(format!("{}: {why}", place_of_key(text, table, key)))
+        };
+        if let Err((key, why)) = self.mqtt.check() {
+            return refuse("mqtt", key, why);
         }
         if self.store.max_mb < LEAST_STORE_MB {
             let why = format!(
                 "`max_mb` is {}, but a store needs at least {LEAST_STORE_MB}",
                 self.store.max_mb
             );
-            return refuse("max_mb", why);
+            return refuse("store", "max_mb", why);
         }
         if !(1..=100).contains(&self.image.quality) {
             let why = format!(
                 "`quality` is {}, but goes from 1 to 100",
                 self.image.quality
             );
-            return refuse("quality", why);
+            return refuse("image", "quality", why);
         }
         Ok(())
-    }
-}
-
-impl Mqtt {
-    /// Where the broker is.
-    ///
-    /// # Errors
-    /// Bad input, when the host or the port can't be one.
-    pub fn address(&self) -> anyhow::Result<Address> {
-        Address::new(&self.host, self.port).or_bad_input()
-    }
-
-    /// Who we say we are; reads the password.
-    ///
-    /// # Errors
-    /// Bad input, when the file can't be read.
-    pub fn credentials(&self) -> anyhow::Result<Option<Credentials>> {
-        let Some(username) = self.username.clone() else {
-            return Ok(None);
-        };
-        let password = match &self.password_file {
-            None => String::new(),
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the password file {}", path.display()))
-                .or_bad_input()?
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        };
-        Ok(Some(Credentials { username, password }))
     }
 }
 
@@ -387,16 +329,24 @@ fn line_of(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|&b| b == b'\n').count()
 }
 
-/// The line where a key is set; for keys whose name stands in one table only.
-fn place_of_key(text: &str, key: &str) -> String {
+/// The line where a key of a table is set.
+fn place_of_key(text: &str, table: &str, key: &str) -> String {
+    let header = format!("[{table}]");
     let set = |line: &str| {
-        line.trim_start()
-            .strip_prefix(key)
+        line.strip_prefix(key)
             .is_some_and(|rest| rest.trim_start().starts_with('='))
     };
-    match text.lines().position(set) {
+    let mut is_inside = false;
+    let index = text.lines().map(str::trim_start).position(|line| {
+        if line.starts_with('[') {
+            is_inside = line.starts_with(&header);
+        }
+        is_inside && set(line)
+    });
+    match index {
         Some(index) => format!("line {}", index + 1),
-        None => format!("key `{key}`"),
+        // Written in a way of TOML's that few know, such as `mqtt = { host = "a" }`.
+        None => format!("key `{table}.{key}`"),
     }
 }
 
@@ -416,7 +366,7 @@ mod tests {
         assert_eq!(config.device.id.to_string(), "lab-1");
         assert_eq!(
             (config.mqtt.host.as_str(), config.mqtt.port),
-            ("127.0.0.1", 1883)
+            ("127.0.0.1", None)
         );
         assert_eq!(config.slide.cells_needed, 5000);
         assert_eq!(config.source.interval(), Duration::from_secs(1));
@@ -533,6 +483,14 @@ mod tests {
             ("[mqtt]\nhost = \"a b\"\n", "line 6", "a b"),
             ("[store]\nmax_mb = 15\n", "line 6", "max_mb"),
             ("[mqtt]\npassword_file = \"p\"\n", "line 6", "username"),
+            ("[mqtt]\ntransport = \"udp\"\n", "line 6", "udp"),
+            ("[mqtt]\nclient_key = \"credential:a/b\"\n", "line 6", "a/b"),
+            // Another table's `path` isn't meant.
+            (
+                "[model]\npath = \"m.onnx\"\n[mqtt]\npath = \"/mqtt\"\n",
+                "line 8",
+                "transport",
+            ),
             ("[model]\nworkers = 0\n", "line 6", "0"),
             ("[image]\nquality = 0\n", "line 6", "quality"),
         ] {
@@ -542,18 +500,5 @@ mod tests {
                 "{rest:?}: {error}"
             );
         }
-    }
-
-    #[test]
-    fn the_password_is_the_first_line_of_its_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("p");
-        std::fs::write(&file, "s3cret\nnot this\n").unwrap();
-        let mqtt = Mqtt {
-            username: Some("board".into()),
-            password_file: Some(file),
-            ..Mqtt::default()
-        };
-        assert_eq!(mqtt.credentials().unwrap().unwrap().password, "s3cret");
     }
 }

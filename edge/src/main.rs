@@ -16,6 +16,7 @@ mod health;
 mod memory;
 mod model;
 mod mqtt;
+mod named_file;
 mod overlay;
 mod schema;
 mod slide;
@@ -36,12 +37,17 @@ use cli::{CheckConfigArgs, Cli, Command, ModelCommand};
 
 /// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
 const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
+/// What is never told, whatever RUST_LOG says: every byte of a WebSocket, the password's among them.
+const TOO_MUCH: [&str; 2] = [
+    "tungstenite::protocol=info",
+    "tungstenite::protocol::frame=info",
+];
 
 fn main() -> ExitCode {
     memory::one_arena();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into()))
+        .with_env_filter(log_filter())
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
@@ -54,6 +60,14 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
+    })
+}
+
+fn log_filter() -> EnvFilter {
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into());
+    TOO_MUCH.iter().fold(wanted, |filter, limit| {
+        // Takes the place of one for the same target, and comes before one for a target above it.
+        filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use smearscope_common::synth::SmearSpec;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::analyze::all_cores;
@@ -15,7 +16,7 @@ use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, Image, Source};
 use crate::daemon::{self, Shutdown, Station};
 use crate::model;
-use crate::mqtt::{self, Address};
+use crate::mqtt::{self, Address, BrokerUrl, Trust};
 use crate::slide::Rules;
 use crate::store::{self, Store};
 use crate::web::{BrokerInfo, WebServer};
@@ -46,6 +47,10 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     };
     let credentials = config.mqtt.credentials()?;
     let address = config.mqtt.address()?;
+    let transport = config.mqtt.transport()?;
+    if let Some(doubt) = config.mqtt.doubt() {
+        warn!("{doubt}");
+    }
     let rules = Rules {
         device: config.device.id.clone(),
         cells_needed: config.slide.cells_needed,
@@ -70,6 +75,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         image: config.image,
         mqtt: mqtt::Options {
             address,
+            transport,
             credentials,
             device: config.device.id,
             model: model.reference(),
@@ -105,15 +111,17 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             device: args.device.clone(),
         };
         let page = WebServer::start(args.http, &info).await?;
-        let address = match (&args.mqtt, &broker) {
-            (Some(address), _) => address.clone(),
+        let url = match (&args.mqtt, &broker) {
+            (Some(url), _) => url.clone(),
             (None, Some(broker)) => Address {
                 host: broker.mqtt.ip().to_string(),
                 port: broker.mqtt.port(),
-            },
+            }
+            .into(),
             (None, None) => unreachable!("a broker was started where none was named"),
         };
-        tell(&page, &address, &info)?;
+        let transport = url.protocol.transport(&url.path, &Trust::default())?;
+        tell(&page, &url, &info)?;
         // A demo leaves nothing behind.
         let store = Store::open(store::Options {
             path: None,
@@ -139,7 +147,8 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 ..Image::default()
             },
             mqtt: mqtt::Options {
-                address,
+                address: url.address,
+                transport,
                 credentials: None,
                 device: args.device,
                 model: model.reference(),
@@ -163,18 +172,26 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
 }
 
 /// Says where everything is.
-fn tell(page: &WebServer, address: &Address, info: &BrokerInfo) -> std::io::Result<()> {
+fn tell(page: &WebServer, broker: &BrokerUrl, info: &BrokerInfo) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "page    http://{}/", page.address)?;
-    writeln!(out, "broker  mqtt://{address}")?;
+    writeln!(out, "broker  {broker}")?;
     if let Some(url) = &info.url {
         writeln!(out, "        {url}")?;
     }
-    writeln!(
-        out,
-        "watch   mosquitto_sub -V mqttv5 -h {} -p {} -v -t 'smearscope/{}/#' -T '+/+/image/#'",
-        address.host, address.port, info.device
-    )?;
+    // mosquitto_sub knows no WebSocket.
+    if !broker.protocol.is_websocket() {
+        let tls = if broker.protocol.is_encrypted() {
+            " --tls-use-os-certs"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "watch   mosquitto_sub -V mqttv5 -h {} -p {}{tls} -v -t 'smearscope/{}/#' -T '+/+/image/#'",
+            broker.address.host, broker.address.port, info.device
+        )?;
+    }
     out.flush()
 }
 

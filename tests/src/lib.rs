@@ -5,8 +5,10 @@
 pub mod board;
 pub mod fake_broker;
 pub mod peer;
+pub mod pki;
 pub mod proxy;
 pub mod site;
+pub mod wire;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -95,22 +97,35 @@ pub fn free_port() -> u16 {
 /// Starts a real mosquitto on a port and waits until it listens. What it must not forget is in
 /// `folder`: started there once more after a SIGTERM, it knows its sessions and messages again.
 pub fn mosquitto(port: u16, folder: &Path) -> Running {
+    mosquitto_with(port, folder, "", &[])
+}
+
+/// As [`mosquitto`], with `more` listeners in its config (each with its own `allow_anonymous`) and
+/// `variables` in its environment.
+pub fn mosquitto_with(
+    port: u16,
+    folder: &Path,
+    more: &str,
+    variables: &[(&str, &Path)],
+) -> Running {
     let config = folder.join(format!("mosquitto-{port}.conf"));
     // Started by root it would become another user, who may not write there.
     let text = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
-         persistence true\npersistence_location {}/\n",
+        "per_listener_settings true\nuser root\npersistence true\npersistence_location {}/\n\
+         listener {port} 127.0.0.1\nallow_anonymous true\n{more}",
         folder.display()
     );
     fs::write(&config, text).unwrap();
-    mosquitto_with(&config, port)
+    mosquitto_from(&config, port, variables)
 }
 
-/// Starts a real mosquitto with a config file and waits until it listens on `port`, one of the file's.
-pub fn mosquitto_with(config: &Path, port: u16) -> Running {
+/// Starts a real mosquitto with a config file and `variables` in its environment, and waits until it listens on `port`, one
+/// of the file's.
+pub fn mosquitto_from(config: &Path, port: u16, variables: &[(&str, &Path)]) -> Running {
     let child = Command::new("mosquitto")
         .arg("-c")
         .arg(config)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -8,7 +8,7 @@ use rumqttc::v5::MqttOptions;
 use tempfile::TempDir;
 
 use crate::peer::Peer;
-use crate::{Running, free_port, mosquitto_with};
+use crate::{Running, free_port, mosquitto_from};
 
 /// The folder of the documentation.
 pub const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
@@ -163,7 +163,7 @@ impl Site {
     /// Starts it, also once more after [`Site::stop`].
     pub fn run(&mut self) {
         let config = self.folder.path().join("mosquitto.conf");
-        self.broker = Some(mosquitto_with(&config, self.websockets));
+        self.broker = Some(mosquitto_from(&config, self.websockets, &[]));
     }
 
     /// Ends it in order; what it must not forget is on the disk then.

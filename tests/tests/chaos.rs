@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use smearscope_tests::board::{Board, small_frames};
 use smearscope_tests::proxy::{Mode, Proxy, Way};
-use smearscope_tests::{PATIENCE, Received, Running, free_port, mosquitto_with, subscribe_as};
+use smearscope_tests::{PATIENCE, Received, Running, free_port, mosquitto_from, subscribe_as};
 use tempfile::TempDir;
 
 /// How many fields are analysed while everything breaks.
@@ -50,7 +50,7 @@ impl Broker {
     }
 
     fn run(&mut self) {
-        self.running = Some(mosquitto_with(&self.config, self.port));
+        self.running = Some(mosquitto_from(&self.config, self.port, &[]));
     }
 
     fn signal(&self, name: &str) {

@@ -17,8 +17,11 @@ mod connect;
 mod delivery;
 mod newest;
 mod outbox;
+mod refusal;
 mod replies;
 mod session;
+mod tls;
+mod transport;
 mod window;
 
 use bytes::Bytes;
@@ -26,18 +29,22 @@ use smearscope_common::message::{DeviceState, ModelRef, StatusMessage};
 use smearscope_common::topic::DeviceId;
 use uuid::Uuid;
 
-pub use address::Address;
+use crate::named_file::Secret;
+
+pub use address::{Address, InvalidAddress};
 pub use announce::announcements;
 pub use command::Commands;
 pub use delivery::{Delivered, Delivery, Ends};
+pub use tls::{ClientIdentity, Trust};
+pub use transport::{BrokerUrl, DEFAULT_PATH, Protocol, Transport, check_path};
 
 /// A user name with its password.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// The user name.
     pub username: String,
     /// The password; empty where the broker asks for none.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// Where and as whom to publish.
@@ -45,6 +52,8 @@ pub struct Credentials {
 pub struct Options {
     /// The broker.
     pub address: Address,
+    /// How to get there.
+    pub transport: Transport,
     /// Who we say we are to the broker.
     pub credentials: Option<Credentials>,
     /// The board.
