@@ -13,6 +13,9 @@ use smearscope_common::topic::DeviceId;
 use crate::exit::{OrBadInput, bad_input};
 use crate::mqtt::{Address, Credentials};
 
+/// The longest discovery prefix in bytes.
+const MAX_PREFIX: usize = 200;
+
 /// What `run` is told.
 #[derive(Debug)]
 pub struct Config {
@@ -28,6 +31,8 @@ pub struct Config {
     pub slide: Slide,
     /// The pictures for the dashboard.
     pub image: Image,
+    /// Whether Home Assistant is told of the board.
+    pub homeassistant: HomeAssistant,
 }
 
 /// `[device]`
@@ -166,6 +171,26 @@ impl Default for Image {
     }
 }
 
+/// `[homeassistant]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HomeAssistant {
+    /// Whether the board makes itself known there. Default: false, and what an earlier start has announced is removed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the session is to ask it"))]
+    pub enabled: bool,
+    /// The discovery prefix that Home Assistant was given. Default: homeassistant, as there.
+    pub prefix: String,
+}
+
+impl Default for HomeAssistant {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            prefix: "homeassistant".into(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -195,6 +220,8 @@ struct File<S> {
     slide: Slide,
     #[serde(default)]
     image: Image,
+    #[serde(default)]
+    homeassistant: HomeAssistant,
 }
 
 impl<S> File<S> {
@@ -206,6 +233,7 @@ impl<S> File<S> {
             model: self.model,
             slide: self.slide,
             image: self.image,
+            homeassistant: self.homeassistant,
         }
     }
 }
@@ -264,7 +292,29 @@ impl Config {
             );
             return refuse("quality", why);
         }
-        Ok(())
+        self.homeassistant
+            .check()
+            .or_else(|why| refuse("prefix", why))
+    }
+}
+
+impl HomeAssistant {
+    /// The prefix is the beginning of a topic that is published to and not only subscribed.
+    fn check(&self) -> Result<(), String> {
+        let prefix = &self.prefix;
+        let fits = !prefix.is_empty()
+            && !prefix.starts_with(['/', '$'])
+            && !prefix.ends_with('/')
+            && !prefix.contains(['+', '#'])
+            && !prefix.contains(char::is_control)
+            && prefix.len() <= MAX_PREFIX;
+        if fits {
+            return Ok(());
+        }
+        Err(format!(
+            "`prefix` is {prefix:?}, but must be the beginning of a topic: 1 to {MAX_PREFIX} bytes, without + or #, with no \
+             slash at either end and no $ at the beginning"
+        ))
     }
 }
 
@@ -349,6 +399,8 @@ mod tests {
         assert_eq!(config.source.interval(), Duration::from_secs(1));
         assert!(config.model.path.is_none() && config.model.workers.is_none());
         assert!(config.image.enabled);
+        assert!(!config.homeassistant.enabled);
+        assert_eq!(config.homeassistant.prefix, "homeassistant");
     }
 
     #[test]
@@ -376,6 +428,9 @@ mod tests {
             enabled = false
             interval_ms = 5000
             quality = 60
+            [homeassistant]
+            enabled = true
+            prefix = "home/discovery"
         "#;
         let config = Config::parse(text).unwrap();
         let Source::Replay(replay) = &config.source else {
@@ -385,6 +440,8 @@ mod tests {
         assert_eq!(replay.folder, Path::new("frames"));
         assert_eq!(config.model.workers.unwrap().get(), 2);
         assert_eq!(config.image.quality, 60);
+        assert!(config.homeassistant.enabled);
+        assert_eq!(config.homeassistant.prefix, "home/discovery");
     }
 
     #[test]
@@ -452,6 +509,18 @@ mod tests {
             ("[mqtt]\npassword_file = \"p\"\n", "line 6", "username"),
             ("[model]\nworkers = 0\n", "line 6", "0"),
             ("[image]\nquality = 0\n", "line 6", "quality"),
+            ("[homeassistant]\nenable = true\n", "line 6", "`enable`"),
+            ("[homeassistant]\nprefix = \"\"\n", "line 6", "prefix"),
+            ("[homeassistant]\nprefix = \"/ha\"\n", "line 6", "/ha"),
+            ("[homeassistant]\nprefix = \"ha/\"\n", "line 6", "ha/"),
+            ("[homeassistant]\nprefix = \"ha/+\"\n", "line 6", "ha/+"),
+            ("[homeassistant]\nprefix = \"#\"\n", "line 6", "#"),
+            ("[homeassistant]\nprefix = \"$SYS\"\n", "line 6", "$SYS"),
+            (
+                "[homeassistant]\nprefix = \"a\\u0000\"\n",
+                "line 6",
+                "prefix",
+            ),
         ] {
             let error = error(&format!("{SMALLEST}{rest}"));
             assert!(

@@ -13,6 +13,8 @@ mod address;
 mod backoff;
 mod connect;
 mod delivery;
+#[cfg_attr(not(test), expect(dead_code, reason = "the session is to publish it"))]
+mod discovery;
 mod outbox;
 mod session;
 mod window;
