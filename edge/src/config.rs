@@ -176,7 +176,6 @@ impl Default for Image {
 #[serde(deny_unknown_fields, default)]
 pub struct HomeAssistant {
     /// Whether the board makes itself known there. Default: false, and what an earlier start has announced is removed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the session is to ask it"))]
     pub enabled: bool,
     /// The discovery prefix that Home Assistant was given. Default: homeassistant, as there.
     pub prefix: String,
