@@ -1,6 +1,8 @@
 //! The config file of `run`: TOML, every key known, every default written beside its field.
 
+mod homeassistant;
 mod mqtt;
+mod store;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,10 +16,9 @@ use smearscope_common::topic::DeviceId;
 
 use crate::exit::{OrBadInput, bad_input};
 
+pub use homeassistant::HomeAssistant;
 pub use mqtt::Mqtt;
-
-/// The least megabytes of a store: some hundred fields of many cells.
-const LEAST_STORE_MB: u64 = 16;
+pub use store::Store;
 
 /// What `run` is told.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Config {
     pub store: Store,
     /// The pictures for the dashboard.
     pub image: Image,
+    /// Whether Home Assistant is told of the board.
+    pub homeassistant: HomeAssistant,
 }
 
 /// `[device]`
@@ -129,61 +132,6 @@ impl Default for Slide {
     }
 }
 
-/// `[store]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Store {
-    /// The file of the results. Default: `results.sqlite` in `$STATE_DIRECTORY`, which systemd sets; without it, in
-    /// `smearscope/<device>` below `$XDG_STATE_HOME` or `~/.local/state`.
-    pub path: Option<PathBuf>,
-    /// The most that it may hold in megabytes, at least 16. Default: 1024. Delivered results go first; what then must go
-    /// undelivered is counted in `health`.
-    pub max_mb: u64,
-    /// How many days a delivered result can be sent again. Default: 7.
-    pub keep_days: u64,
-    /// How many days a result waits for a broker before it is given up. Default: 90.
-    pub max_wait_days: u64,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            path: None,
-            max_mb: 1024,
-            keep_days: 7,
-            max_wait_days: 90,
-        }
-    }
-}
-
-impl Store {
-    /// Where the results are.
-    ///
-    /// # Errors
-    /// Bad input, when there is no path and no place where one could be.
-    pub fn path(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
-        if let Some(path) = &self.path {
-            return Ok(path.clone());
-        }
-        // A folder for a program may be several, parted by colons.
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if let Some(folders) = set("STATE_DIRECTORY") {
-            let first = folders.split(':').next().unwrap_or_default();
-            return Ok(Path::new(first).join("results.sqlite"));
-        }
-        let below = set("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/state")))
-            .ok_or_else(|| {
-                bad_input("no folder for results is known: set `path` in [store] of the config")
-            })?;
-        Ok(below
-            .join("smearscope")
-            .join(device.to_string())
-            .join("results.sqlite"))
-    }
-}
-
 /// `[image]`
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -237,6 +185,8 @@ struct File<S> {
     store: Store,
     #[serde(default)]
     image: Image,
+    #[serde(default)]
+    homeassistant: HomeAssistant,
 }
 
 impl<S> File<S> {
@@ -249,6 +199,7 @@ impl<S> File<S> {
             slide: self.slide,
             store: self.store,
             image: self.image,
+            homeassistant: self.homeassistant,
         }
     }
 }
@@ -296,12 +247,11 @@ impl Config {
         if let Err((key, why)) = self.mqtt.check() {
             return refuse("mqtt", key, why);
         }
-        if self.store.max_mb < LEAST_STORE_MB {
-            let why = format!(
-                "`max_mb` is {}, but a store needs at least {LEAST_STORE_MB}",
-                self.store.max_mb
-            );
-            return refuse("store", "max_mb", why);
+        if let Err((key, why)) = self.store.check() {
+            return refuse("store", key, why);
+        }
+        if let Err((key, why)) = self.homeassistant.check() {
+            return refuse("homeassistant", key, why);
         }
         if !(1..=100).contains(&self.image.quality) {
             let why = format!(
@@ -372,6 +322,8 @@ mod tests {
         assert_eq!(config.source.interval(), Duration::from_secs(1));
         assert!(config.model.path.is_none() && config.model.workers.is_none());
         assert!(config.image.enabled);
+        assert!(!config.homeassistant.enabled);
+        assert_eq!(config.homeassistant.prefix, "homeassistant");
     }
 
     #[test]
@@ -404,6 +356,9 @@ mod tests {
             enabled = false
             interval_ms = 5000
             quality = 60
+            [homeassistant]
+            enabled = true
+            prefix = "home/discovery"
         "#;
         let config = Config::parse(text).unwrap();
         let Source::Replay(replay) = &config.source else {
@@ -418,6 +373,8 @@ mod tests {
             config.store.path(&config.device.id).unwrap(),
             Path::new("/data/results.sqlite")
         );
+        assert!(config.homeassistant.enabled);
+        assert_eq!(config.homeassistant.prefix, "home/discovery");
     }
 
     #[test]
@@ -493,6 +450,18 @@ mod tests {
             ),
             ("[model]\nworkers = 0\n", "line 6", "0"),
             ("[image]\nquality = 0\n", "line 6", "quality"),
+            ("[homeassistant]\nenable = true\n", "line 6", "`enable`"),
+            ("[homeassistant]\nprefix = \"\"\n", "line 6", "prefix"),
+            ("[homeassistant]\nprefix = \"/ha\"\n", "line 6", "/ha"),
+            ("[homeassistant]\nprefix = \"ha/\"\n", "line 6", "ha/"),
+            ("[homeassistant]\nprefix = \"ha/+\"\n", "line 6", "ha/+"),
+            ("[homeassistant]\nprefix = \"#\"\n", "line 6", "#"),
+            ("[homeassistant]\nprefix = \"$SYS\"\n", "line 6", "$SYS"),
+            (
+                "[homeassistant]\nprefix = \"a\\u0000\"\n",
+                "line 6",
+                "prefix",
+            ),
         ] {
             let error = error(&format!("{SMALLEST}{rest}"));
             assert!(

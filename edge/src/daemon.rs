@@ -112,6 +112,7 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         Arc::clone(&store),
         Arc::clone(&control),
         station.image.quality,
+        &options.announcements,
     );
     let delivery = Delivery::new(
         options,

@@ -13,10 +13,10 @@ use crate::analyze::all_cores;
 use crate::broker::Broker;
 use crate::camera::{Camera, Replay, Synthetic};
 use crate::cli::{DemoArgs, RunArgs};
-use crate::config::{self, Config, Image, Source};
+use crate::config::{self, Config, HomeAssistant, Image, Source};
 use crate::daemon::{self, Shutdown, Station};
 use crate::model;
-use crate::mqtt::{self, Address, BrokerUrl, Trust};
+use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
 use crate::slide::Rules;
 use crate::store::{self, Store};
 use crate::web::{BrokerInfo, WebServer};
@@ -64,6 +64,13 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         rules,
         auto_start: config.slide.auto_start,
     })?;
+    let announced = match &config.homeassistant {
+        HomeAssistant { enabled: false, .. } => Vec::new(),
+        HomeAssistant { prefix, .. } => vec![(
+            discovery::topic(prefix, &config.device.id),
+            discovery::announcement(&config.device.id, env!("CARGO_PKG_VERSION")),
+        )],
+    };
     let model = Arc::new(model::load(config.model.path.as_deref())?);
     Ok(Station {
         device: config.device.id.clone(),
@@ -80,7 +87,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             device: config.device.id,
             model: model.reference(),
             boot_id: Uuid::now_v7(),
-            announcements: mqtt::announcements(&store, Vec::new()),
+            announcements: mqtt::announcements(&store, announced),
         },
         store: Arc::new(store),
         model,

@@ -33,6 +33,12 @@ pub(super) fn removed(store: &Store, topic: &str) {
     );
 }
 
+/// What is to be published at a connection that begins: what was removed before needs no second time.
+pub(super) fn still_due(store: &Store, announcements: &mut Vec<(String, Bytes)>) {
+    let noted = noted(store);
+    announcements.retain(|(topic, payload)| !payload.is_empty() || noted.contains(topic));
+}
+
 fn noted(store: &Store) -> Vec<String> {
     let note = store.note(NOTE).unwrap_or_default();
     note.lines().map(str::to_owned).collect()
@@ -60,6 +66,9 @@ mod tests {
         let moved = announcements(&store, vec![("b/config".to_owned(), Bytes::from("{}"))]);
         assert_eq!(moved[1], ("a/config".to_owned(), Bytes::new()));
         removed(&store, "a/config");
+        let mut later = moved.clone();
+        still_due(&store, &mut later);
+        assert_eq!(later, moved[..1]);
         let off = announcements(&store, Vec::new());
         assert_eq!(off, [("b/config".to_owned(), Bytes::new())]);
         // Until the broker has confirmed it.

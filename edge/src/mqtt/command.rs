@@ -54,6 +54,8 @@ pub struct Commands {
     store: Arc<Store>,
     control: Arc<Control>,
     quality: u8,
+    /// First words of topics that answers must not go to, besides our own.
+    reserved: Vec<String>,
     limiter: DefaultDirectRateLimiter,
     /// Whether it was said that commands come too fast: once for each time.
     is_told: bool,
@@ -75,14 +77,19 @@ struct Undone {
 }
 
 impl Commands {
-    /// A door for commands to this store and these stages; `quality` is that of pictures.
+    /// A door for commands to this store and these stages; `quality` is that of pictures, and below the `announced` topics'
+    /// first words no answer goes.
     pub fn new(
         device: DeviceId,
         boot_id: Uuid,
         store: Arc<Store>,
         control: Arc<Control>,
         quality: u8,
+        announced: &[(String, Bytes)],
     ) -> Self {
+        let words = announced
+            .iter()
+            .filter_map(|(topic, _)| topic.split('/').next());
         Self {
             device,
             boot_id,
@@ -90,6 +97,7 @@ impl Commands {
             store,
             control,
             quality,
+            reserved: words.map(str::to_owned).collect(),
             limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
             is_told: false,
             answers: VecDeque::new(),
@@ -106,7 +114,7 @@ impl Commands {
         let properties = message.properties.clone().unwrap_or_default();
         let topic = properties
             .response_topic
-            .filter(|topic| is_safe(topic, &self.device))
+            .filter(|topic| is_safe(topic, &self.device, &self.reserved))
             .unwrap_or_else(|| Topic::CommandReply.of(&self.device));
         let (payload, picture) = self.answer(&message.payload, message.retain);
         let outgoing = Outgoing {
@@ -323,7 +331,7 @@ fn in_words(error: StoreError) -> Undone {
 
 /// Whether an answer may go to a topic that the sender named: it must not pass for something else that we say, reach
 /// another board as a command, or be no topic at all.
-fn is_safe(topic: &str, device: &DeviceId) -> bool {
+fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
     let own = Topic::CommandReply.of(device);
     let is_own = topic
         .strip_prefix(&own)
@@ -332,7 +340,9 @@ fn is_safe(topic: &str, device: &DeviceId) -> bool {
     // A slash in front makes another topic, but not one that anybody should be tricked with.
     let root = topic.trim_start_matches('/').split('/').next();
     let is_reserved = root.is_none_or(|root| {
-        root.starts_with('$') || ["smearscope", "homeassistant", ""].contains(&root)
+        root.starts_with('$')
+            || ["smearscope", "homeassistant", ""].contains(&root)
+            || reserved.iter().any(|word| word == root)
     });
     is_topic && (is_own || !is_reserved)
 }
@@ -360,6 +370,7 @@ mod tests {
             Arc::clone(&store),
             Arc::clone(&control),
             80,
+            &[],
         );
         Board {
             commands,
@@ -524,7 +535,7 @@ mod tests {
             "dashboards/7/replies",
             "x",
         ] {
-            assert!(is_safe(good, &device), "{good}");
+            assert!(is_safe(good, &device, &[]), "{good}");
         }
         for bad in [
             "",
@@ -536,6 +547,7 @@ mod tests {
             "smearscope",
             "/smearscope/lab/field",
             "homeassistant/device/lab/config",
+            "home/device/lab/config",
             "$SYS/x",
             "$share/a/b",
             "a/+/b",
@@ -543,7 +555,7 @@ mod tests {
             "a\0b",
             &"x".repeat(MAX_TOPIC + 1),
         ] {
-            assert!(!is_safe(bad, &device), "{bad}");
+            assert!(!is_safe(bad, &device, &["home".into()]), "{bad}");
         }
     }
 }

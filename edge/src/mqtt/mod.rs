@@ -15,6 +15,7 @@ mod backoff;
 mod command;
 mod connect;
 mod delivery;
+pub mod discovery;
 mod newest;
 mod outbox;
 mod refusal;

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::Picture;
-use super::announce::removed;
+use super::announce::{removed, still_due};
 use super::connect::{mqtt_options, sentence};
 use super::delivery::{Delivery, incident};
 use super::outbox::Refused;
@@ -344,6 +344,8 @@ impl<'d> Session<'d> {
         if limits.and_then(|l| l.max_qos) == Some(0) {
             warn!("the broker takes QoS 0 only: it may refuse results");
         }
+        let delivery = &mut *self.delivery;
+        block_in_place(|| still_due(&delivery.store, &mut delivery.options.announcements));
         let options = &self.delivery.options;
         let status = options.status(DeviceState::Online);
         // The channel is empty: both find room.
