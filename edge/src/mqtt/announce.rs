@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::discovery::REMOVED;
 use crate::store::Store;
 
 /// Where the topics that were announced are noted, a line for each: so that a later start can remove them.
@@ -15,7 +16,7 @@ pub fn announcements(store: &Store, wanted: Vec<(String, Bytes)>) -> Vec<(String
     let mut all = wanted;
     for topic in before {
         if all.iter().all(|(known, _)| *known != topic) {
-            all.push((topic, Bytes::new()));
+            all.push((topic, REMOVED));
         }
     }
     write(store, all.iter().map(|(topic, _)| topic.as_str()));
