@@ -83,12 +83,16 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
         damage.sound.is_subset(&ids(&first)),
         "a sound message is not handed out"
     );
-    for message in first.iter().step_by(2) {
-        store.acknowledge(message.id);
+    let taken: BTreeSet<Uuid> = first.iter().step_by(2).map(|message| message.id).collect();
+    for &id in &taken {
+        store.acknowledge(id);
     }
-    assert_eq!(pending(store, damage).len(), ids(&first).len() / 2);
-    store.flush();
-    assert_eq!(pending(store, damage).len(), ids(&first).len() / 2);
+    for _ in 0..2 {
+        let left = ids(&pending(store, damage));
+        assert!(left.is_disjoint(&taken), "acknowledged and still pending");
+        assert!(left.len() == first.len() / 2 || damage.of_files);
+        store.flush();
+    }
 
     let reply = Answer {
         request_id: "new",
@@ -123,10 +127,8 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
     match store.resend(None, 1, u64::MAX) {
         Ok(again) => {
             let resent = pending(store, damage).len() as u64;
-            assert!(
-                again >= resent && resent <= before.kept,
-                "{again} {resent} {before:?}"
-            );
+            assert!(again >= resent, "{again} {resent}");
+            assert!(resent <= before.kept || damage.of_files, "{before:?}");
         }
         Err(error) => assert!(damage.of_files && before.trouble.is_some(), "{error}"),
     }

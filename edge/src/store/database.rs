@@ -206,7 +206,14 @@ impl Database {
         )?;
         let mut answer = query.query(params![after, rows as i64])?;
         let mut room = bytes;
+        let mut before = after;
         while let Some(row) = answer.next()? {
+            // Pages that were mixed up would lead in a circle.
+            let n: i64 = row.get(0)?;
+            if n <= before {
+                return Err(Trouble::Damaged("its rows are out of order".into()));
+            }
+            before = n;
             match message(row)? {
                 Ok(message) => {
                     room = room.saturating_sub(message.payload.len());
