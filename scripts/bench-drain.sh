@@ -40,19 +40,20 @@ enabled = false
 [store]
 path = "$work/results.sqlite"
 TOML
-run() { RUST_LOG=warn "$EDGE" run --config "$work/edge.toml" 2>>"$work/edge.log"; }
+# In place of the shell that is started for it, so that a signal reaches it.
+run() { RUST_LOG="$1" exec "$EDGE" run --config "$work/edge.toml" 2>>"$work/edge.log"; }
 
-run &
+touch "$work/edge.log"
+run info &
 daemon=$!
-until [[ -f "$work/results.sqlite" ]] && python3 scripts/bench_drain.py "$work/results.sqlite" has-one 2>/dev/null; do
+until grep -q 'INFO field 1 ' "$work/edge.log"; do
     kill -0 "$daemon" 2>/dev/null || die "the daemon ended: $(tail -3 "$work/edge.log")"
-    sleep 0.5
-    # The store belongs to the daemon while it runs.
-    if ((SECONDS > 10)); then
-        kill -TERM "$daemon"
-        wait "$daemon" || true
-    fi
+    ((SECONDS < 60)) || die "no field was analysed: $(tail -3 "$work/edge.log")"
+    sleep 0.2
 done
+# The store belongs to the daemon while it runs.
+kill -TERM "$daemon"
+wait "$daemon"
 say "filling the store with $results copies"
 python3 scripts/bench_drain.py "$work/results.sqlite" fill "$results"
 
@@ -62,12 +63,13 @@ sleep 1
 # One line for each message, with the time at which it came.
 mosquitto_sub -V mqttv5 -p "$port" -t 'smearscope/drain/#' -q 1 -F '%U %t %p' >"$work/arrived" &
 begin=$(date +%s.%N)
-run &
+run warn &
 daemon=$!
 arrived=0
 while ((arrived < results)); do
     kill -0 "$daemon" 2>/dev/null || die "the daemon ended: $(tail -3 "$work/edge.log")"
     sleep 0.2
+    ((SECONDS < 600)) || die "only $arrived of $results arrived within ten minutes: $(tail -3 "$work/edge.log")"
     arrived=$(grep -c 'drain/field' "$work/arrived" || true)
     # Start and model belong to the first half second of each run: the cost is told without them.
     [[ -n "${base:-}" ]] || ((arrived == 0)) || base="$arrived $(cut -d' ' -f14,15 "/proc/$daemon/stat")"

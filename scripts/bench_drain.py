@@ -26,13 +26,6 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def has_one(path):
-    # Fails while the daemon has the store for itself.
-    store = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.1)
-    (count,) = store.execute("SELECT count(*) FROM message WHERE kind = 1").fetchone()
-    sys.exit(0 if count else 1)
-
-
 def fill(path, results):
     store = sqlite3.connect(path)
     series, payload, at = store.execute(
@@ -54,12 +47,13 @@ def fill(path, results):
 
 
 def tell(path, begin, base, used):
-    times, seqs, first = [], [], {}
+    times, seqs, before = [], [], []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             at, topic, payload = line.split(" ", 2)
             leaf = topic.split("/", 2)[2]
-            first.setdefault(leaf, float(at))
+            if not seqs and leaf != "field":
+                before.append(leaf)
             if leaf == "field":
                 times.append(float(at))
                 seqs.append(json.loads(payload)["seq"])
@@ -73,14 +67,11 @@ def tell(path, begin, base, used):
         f"{'in their order' if is_ordered else 'OUT OF ORDER'}, {len(seqs) - len(set(seqs))} repeats; "
         f"{per_message:.2f} ms of processor time for each"
     )
-    for leaf in ["status", "health", "slide"]:
-        print(f"{leaf} came {1000 * (first[leaf] - times[0]):.0f} ms after the first result")
+    print(f"before the first of them came: {', '.join(before)}")
 
 
 if __name__ == "__main__":
     match sys.argv[2]:
-        case "has-one":
-            has_one(sys.argv[1])
         case "fill":
             fill(sys.argv[1], int(sys.argv[3]))
         case "tell":

@@ -43,6 +43,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("crop", cells()),
         ("decode", files()?),
         ("labels", labels()),
+        ("command", commands()),
+        ("config", configs()),
+        ("store", stores()),
         #[cfg(feature = "engine")]
         ("model", models()),
     ] {
@@ -299,6 +302,175 @@ fn labels() -> Seeds {
         (
             "not-text",
             [&length(64)[..], &length(64), &[0xFF, 0xFE, b'\n', 0]].concat(),
+        ),
+    ]
+}
+
+fn commands() -> Seeds {
+    [
+        ("ping", r#"{"request_id":"1","command":"ping"}"#),
+        (
+            "start",
+            r#"{"schema":"smearscope.command/1","request_id":"a-1","command":"slide.start","args":{"id":"01890a5d-ac96-774b-bcce-b302099a8057"}}"#,
+        ),
+        ("stop", r#"{"request_id":"b","command":"slide.stop","args":{}}"#),
+        (
+            "resend",
+            r#"{"request_id":"c","command":"results.resend","args":{"from":1,"to":18446744073709551615,"series":null}}"#,
+        ),
+        ("once", r#"{"request_id":"~!","command":"capture.once","args":null}"#),
+        ("picture", r#" { "command" : "image.get" , "request_id" : "d" } "#),
+        ("no-such", r#"{"request_id":"e","command":"reboot","args":[1e400,-0.0]}"#),
+        ("key-of-two-lines", "{\"request_id\":\"f\",\"command\":\"ping\",\"a\\nb\":0}"),
+        ("another-version", r#"{"schema":"smearscope.command/2","request_id":"g","command":"ping"}"#),
+        ("deep", r#"{"request_id":"h","command":"ping","args":{"a":[[[[[[{"b":[0.1,1e-7]}]]]]]]}}"#),
+        ("broken-off", r#"{"request_id":"i","comm"#),
+        ("array", r#"[null,"j","ping",{}]"#),
+    ]
+    .map(|(name, text)| (name, text.as_bytes().to_vec()))
+    .into()
+}
+
+fn configs() -> Seeds {
+    const REPLAY: &str =
+        "[device]\nid = \"lab-1\"\n[source]\nkind = \"replay\"\nfolder = \"frames\"\n";
+    const FULL: &str = "repeat = true\ninterval_ms = 250\n[mqtt]\nhost = \"broker.lab\"\nport = 8883\n\
+        username = \"board\"\npassword_file = \"secret\"\n[model]\npath = \"m.onnx\"\nworkers = 2\n\
+        [slide]\ncells_needed = 500\nauto_start = false\n[store]\npath = \"r.sqlite\"\nmax_mb = 64\n\
+        keep_days = 1\nmax_wait_days = 30\n[image]\nenabled = false\ninterval_ms = 5000\nquality = 60\n";
+    let text = |text: &str| text.as_bytes().to_vec();
+    let small = |rest: &str| {
+        text(&format!(
+            "[device]\nid = \"a\"\n[source]\nkind = \"synthetic\"\n{rest}"
+        ))
+    };
+    vec![
+        ("example", text(include_str!("../../systemd/edge.toml"))),
+        ("full", text(&format!("{REPLAY}{FULL}"))),
+        (
+            "smear",
+            small("seed = 3\n[source.smear]\nwidth = 640\nnoise = 1e9\nblur = nan\n"),
+        ),
+        ("wrong-host", small("[mqtt]\nhost = \"a b\"\n")),
+        ("wrong-port", small("[mqtt]\nport = 0\n")),
+        (
+            "inline",
+            text(
+                "device = { id = \"a\" }\nsource = { kind = \"replay\", folder = '''f''' }\n\
+                 image = { quality = 0x32 }\nmqtt.port = 0x75B\n",
+            ),
+        ),
+        (
+            "windows",
+            text(
+                "[device]\r\nid = \"a\"\r\n[source]\r\nkind = \"synthetic\"\r\n[mqtt]\r\nhost = \"::1\"\r\n",
+            ),
+        ),
+        ("key-of-two-lines", small("[image]\n\"a\\nb\" = 1\n")),
+        ("small-store", small("[store]\nmax_mb = 15\n")),
+        ("nothing", Vec::new()),
+    ]
+}
+
+/// What is done to a store; how it is written stands in `edge/src/fuzz/store.rs`.
+fn stores() -> Seeds {
+    let [id, kind, seq, acknowledged, crc, bytes, payload, n] =
+        [0, 1, 3, 5, 6, 7, 8, 9].map(|i| 1 << i);
+    // A message with a payload of 30 bytes, of which these columns are others, each given then.
+    let message =
+        |columns: u16, values: &[u8]| [&[0, 30][..], &columns.to_le_bytes(), values].concat();
+    let sound = message(0, &[]);
+    let rows = |changes: &[Vec<u8>]| [vec![0, 0], changes.concat()].concat();
+    let files = |changes: &[&[u8]]| [vec![0, 3], changes.concat()].concat();
+    let no_log: &[u8] = &[3, 0, 0, 0];
+    vec![
+        ("sound", rows(&[])),
+        ("more", rows(&[sound.clone(), sound.clone()])),
+        (
+            "no-room",
+            [vec![7, 0], sound.clone(), sound.clone()].concat(),
+        ),
+        (
+            "id-of-four-bytes",
+            rows(&[message(id, &[11, 4, 1, 2, 3, 4]), sound.clone()]),
+        ),
+        ("no-such-kind", rows(&[message(kind, &[1, 9])])),
+        ("number-that-comes-next", rows(&[message(seq, &[1, 41])])),
+        ("number-below-zero", rows(&[message(seq, &[1, 0xFB])])),
+        (
+            "text-for-a-time",
+            rows(&[message(acknowledged, &[7, 3, b'a', b'b', b'c'])]),
+        ),
+        (
+            "wrong-checksums",
+            rows(&[vec![message(crc, &[1, 5]); 7], vec![sound.clone()]].concat()),
+        ),
+        (
+            "lengths-below-zero",
+            rows(&[message(bytes, &[1, 0x80]), message(bytes, &[3, 0])]),
+        ),
+        (
+            "lengths-too-large",
+            rows(&[message(bytes, &[2, 0]), message(bytes, &[2, 1])]),
+        ),
+        (
+            "payload-of-text",
+            rows(&[message(payload, &[7, 2, b'{', b'}'])]),
+        ),
+        (
+            "rows-at-the-ends",
+            rows(&[message(n, &[3, 0]), message(n, &[2, 0])]),
+        ),
+        ("slide-of-text", rows(&[vec![5, 0x18, 0, 7, 1, b'x', 1, 3]])),
+        (
+            "slide-too-large",
+            rows(&[vec![5, 0x38, 0, 2, 0, 2, 0, 2, 0]]),
+        ),
+        ("more-parasites-than-cells", rows(&[vec![5, 0x20, 0, 2, 9]])),
+        ("answer-of-a-number", rows(&[vec![6, 4, 0, 1, 1]])),
+        ("last-answer", rows(&[vec![6, 1, 0, 2, 0]])),
+        ("series-of-text", rows(&[vec![7, 0, 7, 1, b'x']])),
+        ("last-number-at-the-end", rows(&[vec![7, 1, 2, 0]])),
+        (
+            "drops-below-zero",
+            rows(&[vec![7, 2, 1, 0xFF], vec![7, 4, 2, 0], message(crc, &[1, 5])]),
+        ),
+        (
+            "texts-among-messages",
+            rows(&[
+                message(seq, &[7, 1, b'x']),
+                sound.clone(),
+                message(acknowledged, &[7, 1, b'x']),
+                vec![8, 0],
+            ]),
+        ),
+        ("no-series", rows(&[vec![8, 0]])),
+        ("no-last-number", rows(&[vec![8, 1]])),
+        ("sequence-at-the-end", rows(&[vec![9, 2, 0]])),
+        ("version-0", rows(&[vec![10, 0]])),
+        ("version-99", rows(&[vec![10, 99]])),
+        ("no-messages", rows(&[vec![11, 0]])),
+        ("no-slides", rows(&[vec![11, 1]])),
+        ("no-meta", rows(&[vec![11, 3]])),
+        ("no-index", rows(&[vec![11, 4], vec![11, 6]])),
+        ("other-column", rows(&[vec![11, 9]])),
+        (
+            "flipped",
+            files(&[&[0, 0x34, 0x52, 0, 3], &[0, 0x10, 0x91, 0, 7]]),
+        ),
+        ("flipped-log", files(&[&[1, 0x40, 0x03, 0, 1]])),
+        ("cut-off", files(&[&[2, 0x00, 0x60, 0]])),
+        ("no-log", files(&[no_log])),
+        ("empty", files(&[&[2, 0, 0, 0], no_log])),
+        (
+            "filled",
+            files(&[&[4, 0x00, 0x40, 0, 0x00, 0x10, 0xA5], no_log]),
+        ),
+        ("other-tables", files(&[&[6, 0x90, 0x0F, 0, 0x65], no_log])),
+        ("other-header", files(&[&[8, 0x1F, 0, 0, 0xFF], no_log])),
+        (
+            "page-in-another-s-place",
+            files(&[&[10, 0, 0x30, 0, 0, 0x50], no_log]),
         ),
     ]
 }

@@ -227,8 +227,12 @@ impl Config {
         Self::parse(&text).map_err(|reason| bad_input(format!("{}, {reason}", path.display())))
     }
 
-    /// serde's tagged enums forget where a key stood; reading twice keeps the line.
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads and checks the text of a config file.
+    ///
+    /// # Errors
+    /// A sentence that names the line and the key.
+    // serde's tagged enums forget where a key stood; reading twice keeps the line.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let peek: Peek = toml_of(text)?;
         let config = match peek.source.kind {
             Kind::Replay => toml_of::<File<Replay>>(text)?.with(Source::Replay),
@@ -266,10 +270,11 @@ impl Config {
 
 fn toml_of<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
-        let message = error.message().trim();
+        // It may quote a key of the file, whatever that is.
+        let message = error.message().trim().replace(char::is_control, " ");
         match error.span() {
             Some(span) => format!("line {}: {message}", line_of(text, span.start)),
-            None => message.to_owned(),
+            None => message,
         }
     })
 }
@@ -439,6 +444,7 @@ mod tests {
             ("[mqtt]\nport = 99999\n", "line 6", "99999"),
             ("[mqtt]\nhost = \"a b\"\n", "line 6", "a b"),
             ("[store]\nmax_mb = 15\n", "line 6", "max_mb"),
+            ("[store]\n\"a\\nb\" = 1\n", "line 6", "`a b`"),
             ("[mqtt]\npassword_file = \"p\"\n", "line 6", "username"),
             ("[mqtt]\ntransport = \"udp\"\n", "line 6", "udp"),
             ("[mqtt]\nclient_key = \"credential:a/b\"\n", "line 6", "a/b"),

@@ -14,10 +14,12 @@
 //! The seeds are made by `cargo run --release -p smearscope-common --features engine --example fuzz_seeds`; the feature
 //! is for models. A new target is a module here
 //! with a `check`, a file of five lines in `fuzz_targets` with its entry in `Cargo.toml`, and a line in
-//! `common/tests/fuzz.rs`.
+//! `common/tests/fuzz.rs`. What only the daemon reads (its config, its stored rows) is checked by `smearscope_edge::fuzz`
+//! in the same way, from `edge/tests/fuzz.rs`.
 
 mod bytes;
 
+pub mod command;
 pub mod crop;
 pub mod decode;
 pub mod labels;

@@ -354,3 +354,34 @@ fn a_repeated_command_is_done_once_and_answered_alike() {
     // The one of the start, and the one that was asked for four times.
     assert_eq!(slides, 2);
 }
+
+#[test]
+fn two_boards_of_one_name_are_told_of_each_other() {
+    let dir = TempDir::new().unwrap();
+    let port = smearscope_tests::free_port();
+    let _broker = smearscope_tests::mosquitto(port, dir.path());
+    let boards = ["a", "b"].map(|name| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let frames = small_frames(&folder, 1);
+        Board::new(
+            &folder,
+            "scope-1",
+            &format!("kind = \"replay\"\nfolder = {frames:?}\nrepeat = true\ninterval_ms = 1000"),
+            &format!("port = {port}"),
+            "[image]\nenabled = false",
+        )
+    });
+    let _programs = [boards[0].start(), boards[1].start()];
+    let begun = std::time::Instant::now();
+    let is_told = |board: &Board| board.log().contains("two boards have the same device id");
+    while !boards.iter().any(is_told) {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{}{}",
+            boards[0].log(),
+            boards[1].log()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -15,6 +15,9 @@ use crate::topic::DeviceId;
 /// The longest `request_id` in characters.
 pub const MAX_REQUEST_ID: usize = 64;
 
+/// The longest reason of a refusal in characters.
+const MAX_REASON: usize = 200;
+
 /// What a sender calls its command, so that it knows the answer and that a repeat is done once: 1 to 64 printable ASCII
 /// characters.
 #[derive(
@@ -101,12 +104,16 @@ impl Request {
     /// # Errors
     /// [`InvalidCommand::Form`] or [`InvalidCommand::RequestId`].
     pub fn read(payload: &[u8]) -> Result<Self, InvalidCommand> {
-        let request: Self =
-            serde_json::from_slice(payload).map_err(|e| InvalidCommand::Form(e.to_string()))?;
+        let form = |reason: &dyn fmt::Display| InvalidCommand::Form(brief(reason));
+        // serde would read an array as the fields in their order.
+        if payload.trim_ascii_start().starts_with(b"[") {
+            return Err(form(&"it is an array and no JSON object"));
+        }
+        let request: Self = serde_json::from_slice(payload).map_err(|e| form(&e))?;
         match request.schema.as_deref() {
             None | Some(Self::SCHEMA) => Ok(request),
-            Some(other) => Err(InvalidCommand::Form(format!(
-                "its schema is {other:?}, and this version reads {:?}",
+            Some(other) => Err(form(&format_args!(
+                "this version reads the schema {:?} and not {other:?}",
                 Self::SCHEMA
             ))),
         }
@@ -147,9 +154,20 @@ impl Request {
     fn wrong_args(&self, reason: impl fmt::Display) -> InvalidCommand {
         InvalidCommand::Args {
             command: self.command.clone(),
-            reason: reason.to_string(),
+            reason: brief(reason),
         }
     }
+}
+
+/// The beginning of a reason, on one line: it may quote a key of the sender's, whatever that is.
+fn brief(reason: impl fmt::Display) -> String {
+    let reason = reason.to_string();
+    let mut characters = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut said: String = characters.by_ref().take(MAX_REASON).collect();
+    if characters.next().is_some() {
+        said.push('…');
+    }
+    said
 }
 
 /// The arguments of a command that takes none.
@@ -309,10 +327,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_quotes_little_of_the_sender_and_on_one_line() {
+        let key = "k".repeat(16_000);
+        for text in [
+            format!(r#"{{"request_id":"a","command":"ping","{key}":1}}"#),
+            format!(r#"{{"request_id":"a","command":"ping","args":{{"{key}":1}}}}"#),
+            format!(r#"{{"request_id":"a","command":"ping","schema":"{key}"}}"#),
+            r#"{"request_id":"a","command":"ping","a\nb\u001b[2J":1}"#.into(),
+        ] {
+            let said = parse(&text).unwrap_err().to_string();
+            assert!(
+                said.len() < 400 && !said.contains(char::is_control),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_command_is_refused_with_its_reason() {
         for (text, word) in [
             ("", "EOF"),
-            ("[]", "invalid length"),
+            ("[]", "array"),
+            (" [null,\"a\",\"ping\",{}]", "array"),
             (r#"{"command":"ping"}"#, "request_id"),
             (r#"{"request_id":"","command":"ping"}"#, "request_id"),
             (r#"{"request_id":"a b","command":"ping"}"#, "request_id"),

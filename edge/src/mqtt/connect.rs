@@ -104,7 +104,9 @@ pub(super) fn sentence(error: &ConnectionError) -> String {
         }
         ConnectionError::MqttState(StateError::AwaitPingResp) => "it fell silent".into(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            "it closed the connection".into()
+            // rumqttc 0.25 can't read a DISCONNECT that has a reason and nothing else, which is what mosquitto sends: the
+            // reason is lost, and this one is the most common.
+            "it closed the connection; if it does so again and again: do two boards have the same device id?".into()
         }
         ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(io))) => {
             broken_connection(io)

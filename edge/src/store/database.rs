@@ -28,6 +28,10 @@ const ANSWERS: i64 = 1000;
 /// has no age.
 const CLOCK_IS_SET: i64 = 1_767_225_600;
 
+/// Larger counts and numbers than any board makes, and JSON's last exact one: what is beyond is damage, and could not be
+/// counted on from.
+const MAX_COUNT: i64 = 1 << 53;
+
 /// What is wrong with a database.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
@@ -45,9 +49,15 @@ pub(super) enum Trouble {
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged(error.to_string())
-            }
+            // Our statements are always the same: one that doesn't fit the tables (`Unknown` is SQLITE_ERROR), or is kept
+            // from a row by another, has met what we never made.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::Unknown
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch,
+            ) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
             Some(_) => Self::Unusable(error.to_string()),
             // No error of SQLite's, but of what we found in it: a missing row, a text for a number.
@@ -105,13 +115,18 @@ impl Database {
         Self::prepare(Connection::open_in_memory()?)
     }
 
+    /// Opens a damaged database, of which [`Database::absorb`] takes over what can be read.
+    pub(super) fn open_damaged(path: &Path) -> Result<Self, Trouble> {
+        let connection = Connection::open(path)?;
+        set_up(&connection)?;
+        Ok(Self {
+            connection,
+            series: Uuid::nil(),
+        })
+    }
+
     fn prepare(mut connection: Connection) -> Result<Self, Trouble> {
-        connection.busy_timeout(BUSY)?;
-        // Exclusive: one daemon for a store, and no file of shared memory beside it.
-        connection.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;",
-        )?;
+        set_up(&connection)?;
         let step = connection.transaction()?;
         let version: i64 = step.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
@@ -121,7 +136,7 @@ impl Database {
                 put(&step, "series", Uuid::now_v7().as_bytes().as_slice())?;
                 put(&step, "last_seq", 0)?;
             }
-            VERSION => {}
+            VERSION => check(&step)?,
             newer => {
                 return Err(Trouble::Unusable(format!(
                     "it is of version {newer}, made by a newer smearscope-edge; this one reads {VERSION}"
@@ -161,41 +176,70 @@ impl Database {
         rows: usize,
         bytes: usize,
     ) -> Result<Vec<Message>, Trouble> {
+        let mut after = after;
+        loop {
+            let (found, damaged) = self.read_pending(after, rows, bytes)?;
+            let Some(&last) = damaged.last() else {
+                return Ok(found);
+            };
+            self.take_out(&damaged)?;
+            // Where all of these were damaged, sound ones may follow.
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            after = last;
+        }
+    }
+
+    /// As [`Database::pending`], with the numbers of the damaged ones among them.
+    fn read_pending(
+        &self,
+        after: i64,
+        rows: usize,
+        bytes: usize,
+    ) -> Result<(Vec<Message>, Vec<i64>), Trouble> {
         let mut found = Vec::new();
         let mut damaged = Vec::new();
-        {
-            let mut query = self.connection.prepare_cached(
-                "SELECT n, id, kind, crc, payload FROM message
-                 WHERE acknowledged_at IS NULL AND n > ?1 ORDER BY n LIMIT ?2",
-            )?;
-            let mut answer = query.query(params![after, rows as i64])?;
-            let mut room = bytes;
-            while let Some(row) = answer.next()? {
-                match message(row)? {
-                    Ok(message) => {
-                        room = room.saturating_sub(message.payload.len());
-                        found.push(message);
-                        if room == 0 {
-                            break;
-                        }
+        let mut query = self.connection.prepare_cached(
+            "SELECT n, id, kind, crc, payload FROM message
+             WHERE acknowledged_at IS NULL AND n > ?1 ORDER BY n LIMIT ?2",
+        )?;
+        let mut answer = query.query(params![after, rows as i64])?;
+        let mut room = bytes;
+        let mut before = after;
+        while let Some(row) = answer.next()? {
+            // Pages that were mixed up would lead in a circle.
+            let n: i64 = row.get(0)?;
+            if n <= before {
+                return Err(Trouble::Damaged("its rows are out of order".into()));
+            }
+            before = n;
+            match message(row)? {
+                Ok(message) => {
+                    room = room.saturating_sub(message.payload.len());
+                    found.push(message);
+                    if room == 0 {
+                        break;
                     }
-                    Err(n) => damaged.push(n),
                 }
+                Err(n) => damaged.push(n),
             }
         }
-        if !damaged.is_empty() {
-            let step = self.step()?;
-            for n in &damaged {
-                step.transaction
-                    .execute("DELETE FROM message WHERE n = ?1", [n])?;
-            }
-            step.count_drops(Drops {
-                damaged: damaged.len() as u64,
-                ..Drops::default()
-            })?;
-            step.commit()?;
+        Ok((found, damaged))
+    }
+
+    /// Removes damaged messages and counts them.
+    fn take_out(&mut self, damaged: &[i64]) -> Result<(), Trouble> {
+        let step = self.step()?;
+        for n in damaged {
+            step.transaction
+                .execute("DELETE FROM message WHERE n = ?1", [n])?;
         }
-        Ok(found)
+        step.count_drops(Drops {
+            damaged: damaged.len() as u64,
+            ..Drops::default()
+        })?;
+        step.commit()
     }
 
     /// One message that is not acknowledged; `None` where there is none of this id, or it is damaged.
@@ -215,9 +259,11 @@ impl Database {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT count(*), ifnull(sum(bytes), 0) FROM message WHERE acknowledged_at IS NULL",
+                // A length that can't be one counts as none: the message is sound or not whatever stands there.
+                "SELECT count(*), CAST(total(CASE WHEN bytes BETWEEN 0 AND ?1 THEN bytes END) AS INTEGER)
+                 FROM message WHERE acknowledged_at IS NULL",
             )?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            .query_row([u32::MAX], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// How many acknowledged messages are kept.
@@ -386,9 +432,17 @@ impl Step<'_> {
         let mut mark = self.transaction.prepare_cached(
             "UPDATE message SET acknowledged_at = ?2 WHERE id = ?1 AND acknowledged_at IS NULL",
         )?;
+        let mut overlooked = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM message WHERE +id = ?1 AND acknowledged_at IS NULL")?;
         let now = now();
         for id in ids {
-            mark.execute(params![id.as_bytes().as_slice(), now])?;
+            let id = id.as_bytes().as_slice();
+            // It may lie in the other database, or be marked already. One that is here and not in the index would be sent
+            // for ever.
+            if mark.execute(params![id, now])? == 0 && overlooked.exists([id])? {
+                return Err(Trouble::Damaged("its indexes don't agree".into()));
+            }
             failpoint::hit("step.acknowledge");
         }
         Ok(())
@@ -479,7 +533,7 @@ impl Step<'_> {
             ("no_room", before.no_room + more.no_room),
             ("damaged", before.damaged + more.damaged),
         ] {
-            put(&self.transaction, key, value)?;
+            put(&self.transaction, key, value.min(MAX_COUNT as u64))?;
         }
         Ok(())
     }
@@ -494,9 +548,13 @@ impl Step<'_> {
             let Ok(message) = message(row)? else {
                 continue;
             };
-            let series: Option<Vec<u8>> = row.get(5)?;
-            let seq: Option<u64> = row.get(6)?;
-            let times: (i64, Option<i64>) = (row.get(7)?, row.get(8)?);
+            // What is no number beside a sound payload is left away; without a time of acknowledgement it is sent again.
+            let series: Option<Vec<u8>> = row.get(5).unwrap_or_default();
+            let seq: Option<u64> = row.get(6).unwrap_or_default();
+            let times: (i64, Option<i64>) = (
+                row.get(7).unwrap_or_else(|_| now()),
+                row.get(8).unwrap_or_default(),
+            );
             *taken += self.transaction.execute(
                 "INSERT OR IGNORE INTO message
                  (id, kind, series, seq, committed_at, acknowledged_at, crc, bytes, payload)
@@ -523,10 +581,47 @@ impl Step<'_> {
         )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            self.write_slide(&slide(row)?)?;
+            if let Ok(slide) = slide(row) {
+                self.write_slide(&slide)?;
+            }
         }
         Ok(())
     }
+}
+
+/// How every connection works.
+fn set_up(connection: &Connection) -> Result<(), Trouble> {
+    connection.busy_timeout(BUSY)?;
+    // Exclusive: one daemon for a store, and no file of shared memory beside it.
+    connection.execute_batch(
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;",
+    )?;
+    Ok(())
+}
+
+/// Looks for what would be in the way of every later step, so that the file is set aside at once.
+fn check(connection: &Connection) -> Result<(), Trouble> {
+    drops(connection)?;
+    let last_seq = get(connection, "last_seq")?;
+    if !last_seq.is_some_and(|last: i64| (0..=MAX_COUNT).contains(&last)) {
+        return Err(Trouble::Damaged(format!("last_seq is {last_seq:?}")));
+    }
+    let mut outside = String::from(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE typeof(seq) <> 'integer' OR seq NOT BETWEEN 0 AND ?1)",
+    );
+    for table in ["message", "slide", "answer"] {
+        // Two look-ups; as one condition it would read the whole table.
+        outside += &format!(
+            " OR EXISTS (SELECT 1 FROM {table} WHERE rowid < 1) OR EXISTS (SELECT 1 FROM {table} WHERE rowid > ?1)"
+        );
+    }
+    if connection.query_row(&outside, [MAX_COUNT], |row| row.get(0))? {
+        return Err(Trouble::Damaged(
+            "a row has a number that was never given".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// A row as a message; the inner error has the number of a damaged one.
@@ -564,6 +659,17 @@ fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
             )
         })
     };
+    let count = |column: usize, most: u64| {
+        let count: u64 = row.get(column)?;
+        if count > most {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(
+                column,
+                count as i64,
+            ));
+        }
+        Ok(count)
+    };
+    let cells = count(4, MAX_COUNT as u64)?;
     let id: Vec<u8> = row.get(0)?;
     let started_at: String = row.get(1)?;
     let closed_at: Option<String> = row.get(2)?;
@@ -573,16 +679,20 @@ fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
         })?,
         started_at: time(1, &started_at)?,
         closed_at: closed_at.map(|text| time(2, &text)).transpose()?,
-        fields: row.get(3)?,
+        fields: count(3, MAX_COUNT as u64)?,
         counts: Counts {
-            cells: row.get(4)?,
-            parasitized: row.get(5)?,
+            cells,
+            parasitized: count(5, cells)?,
         },
     })
 }
 
 fn drops(connection: &Connection) -> Result<Drops, Trouble> {
-    let count = |key| Ok::<_, Trouble>(get(connection, key)?.unwrap_or(0));
+    let count = |key| match get(connection, key)? {
+        None => Ok(0),
+        Some(count @ 0..=MAX_COUNT) => Ok(count as u64),
+        Some(count) => Err(Trouble::Damaged(format!("{key} is {count}"))),
+    };
     Ok(Drops {
         expired: count("expired")?,
         no_room: count("no_room")?,

@@ -364,11 +364,11 @@ impl Store {
         // Else one of them would be found acknowledged at the next flush.
         inner.write_acknowledged();
         let series = series.unwrap_or_else(|| inner.series());
-        let mut found = 0;
-        for database in inner.databases() {
-            found += resend_in(database, series, from, to)
-                .map_err(|trouble| StoreError::Unusable(trouble.to_string()))?;
-        }
+        let found = inner
+            .write_everywhere(|step| step.resend(series, from, to))
+            .map_err(|trouble| StoreError::Unusable(trouble.to_string()))?
+            .into_iter()
+            .sum();
         inner.generation += 1;
         drop(inner);
         self.changed.send_replace(());
@@ -536,7 +536,7 @@ impl Inner {
         failpoint::hit("aside.renamed");
         self.set_aside.push(aside.display().to_string());
         let mut disk = Database::open(path)?;
-        let taken = Database::open(&aside)
+        let taken = Database::open_damaged(&aside)
             .and_then(|damaged| disk.absorb(&damaged, self.slide.as_ref()))
             .unwrap_or(0);
         warn!(
@@ -677,17 +677,37 @@ impl Inner {
         if self.acknowledged.is_empty() {
             return;
         }
-        let ids = &self.acknowledged;
-        let mut is_written = true;
-        for database in [&mut self.disk, &mut self.memory].into_iter().flatten() {
-            let written = one_step(database, &mut |step, _| {
-                step.acknowledge(ids.iter().copied())
-            });
-            is_written &= written.is_ok();
-        }
-        if is_written {
+        let ids = self.acknowledged.clone();
+        let written = self.write_everywhere(|step| step.acknowledge(ids.iter().copied()));
+        if written.is_ok() {
             self.acknowledged.clear();
         }
+    }
+
+    /// Does a step on the disk and in memory, where there are both. A disk that is found damaged by it is followed by a new
+    /// one, on which it is done then.
+    fn write_everywhere<T>(
+        &mut self,
+        work: impl Fn(&Step<'_>) -> Result<T, Trouble>,
+    ) -> Result<Vec<T>, Trouble> {
+        let mut work = |step: &Step<'_>, _| work(step);
+        let mut done = Vec::new();
+        if let Some(disk) = &mut self.disk {
+            match one_step(disk, &mut work) {
+                Err(trouble @ Trouble::Damaged(_)) => {
+                    self.fall_back(trouble)
+                        .map_err(|error| Trouble::Unusable(format!("{error:#}")))?;
+                    if let Some(disk) = &mut self.disk {
+                        done.push(one_step(disk, &mut work)?);
+                    }
+                }
+                other => done.push(other?),
+            }
+        }
+        if let Some(memory) = &mut self.memory {
+            done.push(one_step(memory, &mut work)?);
+        }
+        Ok(done)
     }
 
     fn prune(&mut self) -> Drops {
@@ -731,10 +751,6 @@ fn one_step<T>(
     let done = work(&step, series)?;
     step.commit()?;
     Ok(done)
-}
-
-fn resend_in(database: &mut Database, series: Uuid, from: u64, to: u64) -> Result<u64, Trouble> {
-    one_step(database, &mut |step, _| step.resend(series, from, to))
 }
 
 /// Renames a database with the files that belong to it.
