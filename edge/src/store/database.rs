@@ -1,4 +1,4 @@
-//! One SQLite database of results: how it is opened, and the single steps on it.
+//! One SQLite database of results: how it is opened and read.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::types::{FromSql, ToSql};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+use rusqlite::types::{FromSql, ToSql, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use smearscope_common::message::Drops;
 use smearscope_common::parasitemia::Counts;
 use uuid::Uuid;
 
 use super::failpoint;
+use super::step::Step;
 use super::{Kind, Message};
 use crate::slide::Slide;
 
@@ -22,15 +23,10 @@ use crate::slide::Slide;
 const VERSION: i64 = 1;
 /// How long another process may still hold the file, such as one that is being killed.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many answers to commands are kept.
-const ANSWERS: i64 = 1000;
-/// Clocks that stand before 2026 were never set: boards have none that runs without power. A result from such a time
-/// has no age.
-const CLOCK_IS_SET: i64 = 1_767_225_600;
 
 /// Larger counts and numbers than any board makes, and JSON's last exact one: what is beyond is damage, and could not be
 /// counted on from.
-const MAX_COUNT: i64 = 1 << 53;
+pub(super) const MAX_COUNT: i64 = 1 << 53;
 
 /// What is wrong with a database.
 #[derive(Debug, thiserror::Error)]
@@ -66,20 +62,9 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// Room and time that results get.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Bytes of the database.
-    pub(super) bytes: u64,
-    /// How long an acknowledged result stays, in seconds.
-    pub(super) keep_s: i64,
-    /// How long a result may wait to be acknowledged, in seconds.
-    pub(super) wait_s: i64,
-}
-
 /// An open database.
 pub(super) struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     series: Uuid,
 }
 
@@ -201,7 +186,7 @@ impl Database {
         let mut found = Vec::new();
         let mut damaged = Vec::new();
         let mut query = self.connection.prepare_cached(
-            "SELECT n, id, kind, crc, payload FROM message
+            "SELECT n, id, kind, crc, payload, acknowledged_at FROM message
              WHERE acknowledged_at IS NULL AND n > ?1 ORDER BY n LIMIT ?2",
         )?;
         let mut answer = query.query(params![after, rows as i64])?;
@@ -214,6 +199,10 @@ impl Database {
                 return Err(Trouble::Damaged("its rows are out of order".into()));
             }
             before = n;
+            // The index says that it waits, and the row that it doesn't: it would be sent for ever.
+            if row.get_ref(5)? != ValueRef::Null {
+                return Err(Trouble::Damaged("its indexes don't agree".into()));
+            }
             match message(row)? {
                 Ok(message) => {
                     room = room.saturating_sub(message.payload.len());
@@ -344,251 +333,6 @@ impl Database {
     }
 }
 
-/// Changes of which all or none are made: those of a step that is dropped are not.
-pub(super) struct Step<'d> {
-    transaction: Transaction<'d>,
-    series: Uuid,
-}
-
-impl Step<'_> {
-    /// The number of the next field.
-    pub(super) fn next_seq(&self) -> Result<u64, Trouble> {
-        let last: u64 = get(&self.transaction, "last_seq")?
-            .ok_or_else(|| Trouble::Damaged("it has lost its last number".into()))?;
-        put(&self.transaction, "last_seq", last + 1)?;
-        failpoint::hit("step.seq");
-        Ok(last + 1)
-    }
-
-    /// Adds a message that is to be delivered.
-    pub(super) fn add(
-        &self,
-        id: Uuid,
-        kind: Kind,
-        seq: Option<u64>,
-        payload: &[u8],
-    ) -> Result<(), Trouble> {
-        let series = seq.map(|_| self.series.as_bytes().as_slice());
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO message (id, kind, series, seq, committed_at, crc, bytes, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                id.as_bytes().as_slice(),
-                kind as u8,
-                series,
-                seq,
-                now(),
-                crc32c::crc32c(payload),
-                payload.len() as i64,
-                payload
-            ])?;
-        failpoint::hit("step.message");
-        Ok(())
-    }
-
-    /// Writes a slide's count as it is now.
-    pub(super) fn write_slide(&self, slide: &Slide) -> Result<(), Trouble> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO slide (id, started_at, closed_at, fields, cells, parasitized)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = ?3, fields = ?4, cells = ?5, parasitized = ?6",
-            )?
-            .execute(params![
-                slide.id.as_bytes().as_slice(),
-                slide.started_at.to_string(),
-                slide.closed_at.map(|at| at.to_string()),
-                slide.fields,
-                slide.counts.cells,
-                slide.counts.parasitized
-            ])?;
-        failpoint::hit("step.slide");
-        Ok(())
-    }
-
-    /// Notes what a command was answered.
-    pub(super) fn write_answer(&self, request_id: &str, reply: &[u8]) -> Result<(), Trouble> {
-        self.transaction.execute(
-            "INSERT OR REPLACE INTO answer (request_id, reply) VALUES (?1, ?2)",
-            params![request_id, reply],
-        )?;
-        self.transaction.execute(
-            "DELETE FROM answer WHERE n <= (SELECT max(n) FROM answer) - ?1",
-            [ANSWERS],
-        )?;
-        failpoint::hit("step.answer");
-        Ok(())
-    }
-
-    /// Notes a word.
-    pub(super) fn write_note(&self, key: &str, value: &str) -> Result<(), Trouble> {
-        put(&self.transaction, key, value)
-    }
-
-    /// Marks messages as acknowledged.
-    pub(super) fn acknowledge(&self, ids: impl Iterator<Item = Uuid>) -> Result<(), Trouble> {
-        let mut mark = self.transaction.prepare_cached(
-            "UPDATE message SET acknowledged_at = ?2 WHERE id = ?1 AND acknowledged_at IS NULL",
-        )?;
-        let mut overlooked = self
-            .transaction
-            .prepare_cached("SELECT 1 FROM message WHERE +id = ?1 AND acknowledged_at IS NULL")?;
-        let now = now();
-        for id in ids {
-            let id = id.as_bytes().as_slice();
-            // It may lie in the other database, or be marked already. One that is here and not in the index would be sent
-            // for ever.
-            if mark.execute(params![id, now])? == 0 && overlooked.exists([id])? {
-                return Err(Trouble::Damaged("its indexes don't agree".into()));
-            }
-            failpoint::hit("step.acknowledge");
-        }
-        Ok(())
-    }
-
-    /// Makes the fields of a numbering from one number to another wait again; gives how many there are.
-    pub(super) fn resend(&self, series: Uuid, from: u64, to: u64) -> Result<u64, Trouble> {
-        // SQLite's integers are signed; a number beyond them was never given.
-        let [from, to] = [from, to].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        let found = self.transaction.execute(
-            "UPDATE message SET acknowledged_at = NULL WHERE series = ?1 AND seq BETWEEN ?2 AND ?3",
-            params![series.as_bytes().as_slice(), from, to],
-        )?;
-        Ok(found as u64)
-    }
-
-    /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
-    /// was not. Gives what was lost by that.
-    pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
-        let now = now();
-        self.transaction.execute(
-            "DELETE FROM message WHERE acknowledged_at < ?1",
-            [now - limits.keep_s],
-        )?;
-        let expired = if now < CLOCK_IS_SET {
-            0
-        } else {
-            self.transaction.execute(
-                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2",
-                [CLOCK_IS_SET, now - limits.wait_s],
-            )?
-        };
-        failpoint::hit("prune.age");
-        let mut no_room = 0;
-        while self.used_bytes()? > limits.bytes {
-            let kept = self.transaction.execute(
-                "DELETE FROM message WHERE n IN
-                 (SELECT n FROM message WHERE acknowledged_at IS NOT NULL ORDER BY n LIMIT 32)",
-                [],
-            )?;
-            if kept == 0 {
-                // The newest stays, whatever the limit: it is what the technician looks at.
-                let dropped = self.transaction.execute(
-                    "DELETE FROM message WHERE n IN (SELECT n FROM message ORDER BY n LIMIT 8)
-                     AND n < (SELECT max(n) FROM message)",
-                    [],
-                )?;
-                if dropped == 0 {
-                    break;
-                }
-                no_room += dropped;
-            }
-            failpoint::hit("prune.room");
-        }
-        let drops = Drops {
-            expired: expired as u64,
-            no_room: no_room as u64,
-            damaged: 0,
-        };
-        if drops != Drops::default() {
-            self.count_drops(drops)?;
-        }
-        Ok(drops)
-    }
-
-    /// Makes the changes last.
-    pub(super) fn commit(self) -> Result<(), Trouble> {
-        failpoint::hit("step.commit");
-        self.transaction.commit()?;
-        failpoint::hit("step.committed");
-        Ok(())
-    }
-
-    fn used_bytes(&self) -> Result<u64, Trouble> {
-        Ok(self
-            .transaction
-            .prepare_cached(
-                "SELECT (page_count - freelist_count) * page_size
-                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-            )?
-            .query_row([], |row| row.get(0))?)
-    }
-
-    fn count_drops(&self, more: Drops) -> Result<(), Trouble> {
-        let before = drops(&self.transaction)?;
-        for (key, value) in [
-            ("expired", before.expired + more.expired),
-            ("no_room", before.no_room + more.no_room),
-            ("damaged", before.damaged + more.damaged),
-        ] {
-            put(&self.transaction, key, value.min(MAX_COUNT as u64))?;
-        }
-        Ok(())
-    }
-
-    fn take_messages(&self, other: &Database, order: &str, taken: &mut u64) -> Result<(), Trouble> {
-        let mut query = other.connection.prepare(&format!(
-            "SELECT n, id, kind, crc, payload, series, seq, committed_at, acknowledged_at, bytes
-             FROM message ORDER BY n {order}"
-        ))?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let Ok(message) = message(row)? else {
-                continue;
-            };
-            // What is no number beside a sound payload is left away; without a time of acknowledgement it is sent again.
-            let series: Option<Vec<u8>> = row.get(5).unwrap_or_default();
-            let seq: Option<u64> = row.get(6).unwrap_or_default();
-            let times: (i64, Option<i64>) = (
-                row.get(7).unwrap_or_else(|_| now()),
-                row.get(8).unwrap_or_default(),
-            );
-            *taken += self.transaction.execute(
-                "INSERT OR IGNORE INTO message
-                 (id, kind, series, seq, committed_at, acknowledged_at, crc, bytes, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    message.id.as_bytes().as_slice(),
-                    message.kind as u8,
-                    series,
-                    seq,
-                    times.0,
-                    times.1,
-                    crc32c::crc32c(&message.payload),
-                    message.payload.len() as i64,
-                    &message.payload[..]
-                ],
-            )? as u64;
-        }
-        Ok(())
-    }
-
-    fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
-        let mut query = other.connection.prepare(
-            "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide ORDER BY rowid",
-        )?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Ok(slide) = slide(row) {
-                self.write_slide(&slide)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// How every connection works.
 fn set_up(connection: &Connection) -> Result<(), Trouble> {
     connection.busy_timeout(BUSY)?;
@@ -625,7 +369,7 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
 }
 
 /// A row as a message; the inner error has the number of a damaged one.
-fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
+pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     let n: i64 = row.get(0)?;
     let (id, kind, crc): (Vec<u8>, u8, u32) = match (row.get(1), row.get(2), row.get(3)) {
         (Ok(id), Ok(kind), Ok(crc)) => (id, kind, crc),
@@ -649,7 +393,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     }))
 }
 
-fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
+pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
     let time = |column: usize, text: &str| {
         text.parse::<Timestamp>().map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(
@@ -687,7 +431,7 @@ fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
     })
 }
 
-fn drops(connection: &Connection) -> Result<Drops, Trouble> {
+pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {
     let count = |key| match get(connection, key)? {
         None => Ok(0),
         Some(count @ 0..=MAX_COUNT) => Ok(count as u64),
@@ -700,22 +444,18 @@ fn drops(connection: &Connection) -> Result<Drops, Trouble> {
     })
 }
 
-fn get<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, Trouble> {
+pub(super) fn get<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, Trouble> {
     Ok(connection
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([key], |row| row.get(0))
         .optional()?)
 }
 
-fn put(connection: &Connection, key: &str, value: impl ToSql) -> Result<(), Trouble> {
+pub(super) fn put(connection: &Connection, key: &str, value: impl ToSql) -> Result<(), Trouble> {
     connection
         .prepare_cached(
             "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
         )?
         .execute(params![key, value])?;
     Ok(())
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }

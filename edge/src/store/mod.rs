@@ -11,6 +11,8 @@
 
 mod database;
 mod failpoint;
+mod homes;
+mod step;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,22 +20,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use smearscope_common::message::{Drops, SlideMessage, StoreHealth, StoreState};
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::Topic;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
-use crate::mqtt::to_json;
 use crate::slide::{Rules, Slide};
-use database::{Database, Limits, Step, Trouble};
+use database::{Database, Trouble};
+use homes::{Homes, memory};
 
-/// How long a disk that can't take results is left alone before it is tried again.
-const RETRY: Duration = Duration::from_secs(30);
-/// What results may take of the memory where the disk can't have them.
-const MEMORY_BYTES: u64 = 64 << 20;
 /// So many acknowledgements are written in one transaction: one lost with the power is a repeat, and no more.
 const BATCH: usize = 64;
 
@@ -146,27 +143,8 @@ pub struct Answer<'a> {
 
 /// The results of this board.
 pub struct Store {
-    inner: Mutex<Inner>,
+    inner: Mutex<Homes>,
     changed: watch::Sender<()>,
-}
-
-struct Inner {
-    options: Options,
-    /// The database of [`Options::path`], where it can be read.
-    disk: Option<Database>,
-    /// Where results go while the disk can't take them, or always where there is no path.
-    memory: Option<Database>,
-    /// Why the disk can't take results.
-    trouble: Option<String>,
-    /// When the disk is tried again.
-    retry_at: Instant,
-    set_aside: Vec<String>,
-    /// The slide that was begun last, open or closed.
-    slide: Option<Slide>,
-    /// Acknowledged, but not written yet.
-    acknowledged: BTreeSet<Uuid>,
-    /// Rises when messages before a cursor may be pending again.
-    generation: u64,
 }
 
 impl Store {
@@ -175,7 +153,7 @@ impl Store {
     /// # Errors
     /// When another program has this store open, or not even memory can be had.
     pub fn open(options: Options) -> anyhow::Result<Self> {
-        let mut inner = Inner {
+        let mut inner = Homes {
             disk: None,
             memory: None,
             trouble: None,
@@ -461,329 +439,9 @@ impl Store {
 
     /// Each method leaves a state that holds together; one that panicked left it before it changed anything but SQLite's
     /// transaction, which is rolled back.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Homes> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Inner {
-    /// The database that takes what is new.
-    fn current(&self) -> &Database {
-        self.memory
-            .as_ref()
-            .or(self.disk.as_ref())
-            .expect("a store has a disk or falls back to memory before it is used")
-    }
-
-    fn databases(&mut self) -> impl Iterator<Item = &mut Database> {
-        [&mut self.disk, &mut self.memory].into_iter().flatten()
-    }
-
-    fn series(&self) -> Uuid {
-        self.current().series()
-    }
-
-    /// Does a step on the disk, or in memory where the disk can't take it.
-    fn write<T>(
-        &mut self,
-        mut work: impl FnMut(&Step<'_>, Uuid) -> Result<T, Trouble>,
-    ) -> Result<T, StoreError> {
-        if self.memory.is_none() {
-            let disk = self.disk.as_mut().expect("without memory there is a disk");
-            match one_step(disk, &mut work) {
-                Ok(done) => return Ok(done),
-                Err(trouble) => self
-                    .fall_back(trouble)
-                    .map_err(|error| StoreError::Unusable(format!("{error:#}")))?,
-            }
-        }
-        // A damaged file may have been followed by a new one, which is on the disk again.
-        let current = self.memory.as_mut().or(self.disk.as_mut());
-        one_step(
-            current.expect("falling back leaves one of the two"),
-            &mut work,
-        )
-        .map_err(|trouble| StoreError::Unusable(trouble.to_string()))
-    }
-
-    /// The disk has failed: a damaged file is set aside and followed by a new one; otherwise the memory takes over.
-    fn fall_back(&mut self, trouble: Trouble) -> anyhow::Result<()> {
-        let path = self.options.path.clone().unwrap_or_default();
-        let mut trouble = trouble;
-        if let Trouble::Damaged(reason) = &trouble {
-            error!("the store {} is damaged ({reason})", path.display());
-            match self.replace_damaged(&path) {
-                Ok(()) => return Ok(()),
-                Err(next) => trouble = next,
-            }
-        }
-        error!(
-            "the store {} can't take results ({trouble}): they stay in memory until it can, and are lost with the power",
-            path.display()
-        );
-        self.trouble = Some(trouble.to_string());
-        self.retry_at = Instant::now() + RETRY;
-        if self.memory.is_none() {
-            self.memory = Some(memory()?);
-        }
-        Ok(())
-    }
-
-    /// Sets a damaged file aside, makes a new one, and takes over what can be read of the old one.
-    fn replace_damaged(&mut self, path: &Path) -> Result<(), Trouble> {
-        self.disk = None;
-        let aside = set_aside(path)?;
-        failpoint::hit("aside.renamed");
-        self.set_aside.push(aside.display().to_string());
-        let mut disk = Database::open(path)?;
-        let taken = Database::open_damaged(&aside)
-            .and_then(|damaged| disk.absorb(&damaged, self.slide.as_ref()))
-            .unwrap_or(0);
-        warn!(
-            "{taken} results were taken over from the damaged store, which is kept as {}",
-            aside.display()
-        );
-        self.disk = Some(disk);
-        self.generation += 1;
-        Ok(())
-    }
-
-    /// Tries the disk again, if it is time, and moves there what is in memory.
-    fn recover(&mut self) {
-        let Some(path) = self.options.path.clone() else {
-            return;
-        };
-        if self.memory.is_none() || Instant::now() < self.retry_at {
-            return;
-        }
-        self.retry_at = Instant::now() + RETRY;
-        match self.move_to_disk(&path) {
-            Ok(moved) => {
-                info!(
-                    "the store {} takes results again; {moved} moved there from memory",
-                    path.display()
-                );
-                self.memory = None;
-                self.trouble = None;
-                self.generation += 1;
-            }
-            Err(trouble) => {
-                if let Trouble::Damaged(_) = trouble
-                    && self.replace_damaged(&path).is_ok()
-                {
-                    // The next try moves what is in memory.
-                    self.retry_at = Instant::now();
-                }
-                self.trouble = Some(trouble.to_string());
-            }
-        }
-    }
-
-    fn move_to_disk(&mut self, path: &Path) -> Result<u64, Trouble> {
-        if !is_writable(path) {
-            return Err(Trouble::Unusable("its folder can't be written".into()));
-        }
-        // Opened anew: the old handle may be of a disk that was pulled out.
-        self.disk = None;
-        let mut disk = Database::open(path)?;
-        let memory = self.memory.as_ref().expect("checked by the caller");
-        let moved = disk.absorb(memory, self.slide.as_ref());
-        self.disk = Some(disk);
-        self.generation += 1;
-        moved
-    }
-
-    /// The slide that was open when the program ended, or a new one.
-    fn restore_slide(&mut self) -> anyhow::Result<()> {
-        self.slide = match self.current().last_slide() {
-            Ok(slide) => slide,
-            Err(trouble) => {
-                self.fall_back(trouble)?;
-                self.current().last_slide().ok().flatten()
-            }
-        };
-        if !self.slide.as_ref().is_some_and(Slide::is_open) && self.options.auto_start {
-            self.change_slide(Some(Slide::new(Uuid::now_v7())), None)?;
-        }
-        Ok(())
-    }
-
-    /// Closes the slide that is open and opens `next`, in one step with the answer.
-    fn change_slide(
-        &mut self,
-        next: Option<Slide>,
-        answer: Option<Answer<'_>>,
-    ) -> Result<Option<SlideMessage>, StoreError> {
-        let closed = self.slide.clone().filter(Slide::is_open).map(Slide::closed);
-        let report = closed
-            .as_ref()
-            .map(|slide| slide.message(&self.options.rules));
-        let payload = report.as_ref().map(to_json);
-        let id = Uuid::now_v7();
-        self.write(|step, _| {
-            if let (Some(slide), Some(payload)) = (&closed, &payload) {
-                step.write_slide(slide)?;
-                step.add(id, Kind::Report, None, payload)?;
-            }
-            if let Some(slide) = &next {
-                step.write_slide(slide)?;
-            }
-            if let Some(answer) = answer {
-                step.write_answer(answer.request_id, answer.reply)?;
-            }
-            Ok(())
-        })?;
-        self.slide = next.or(closed);
-        Ok(report)
-    }
-
-    /// Pending messages behind the cursor: those of the disk are older than those in memory. An error says that the
-    /// databases are others now, and reading begins anew.
-    fn read(&mut self, cursor: &mut Cursor, rows: usize, bytes: usize) -> Result<Vec<Message>, ()> {
-        if let Some(disk) = &mut self.disk {
-            match disk.pending(cursor.disk, rows, bytes) {
-                Ok(found) if found.is_empty() => {}
-                Ok(found) => {
-                    cursor.disk = found.last().map_or(cursor.disk, |last| last.n);
-                    return Ok(found);
-                }
-                Err(trouble) => {
-                    // Followed by a new one, or given up until it is opened anew.
-                    let is_new = self.fall_back(trouble).is_ok() && self.memory.is_none();
-                    if !is_new {
-                        self.disk = None;
-                    }
-                    self.generation += 1;
-                    return Err(());
-                }
-            }
-        }
-        let Some(memory) = &mut self.memory else {
-            return Ok(Vec::new());
-        };
-        let found = memory
-            .pending(cursor.memory, rows, bytes)
-            .unwrap_or_else(|trouble| {
-                error!("results in memory can't be read: {trouble}");
-                Vec::new()
-            });
-        cursor.memory = found.last().map_or(cursor.memory, |last| last.n);
-        Ok(found)
-    }
-
-    /// Writes what was acknowledged, wherever it is. Where that fails it is tried again: until then [`Store::pending`]
-    /// passes these messages over.
-    fn write_acknowledged(&mut self) {
-        if self.acknowledged.is_empty() {
-            return;
-        }
-        let ids = self.acknowledged.clone();
-        let written = self.write_everywhere(|step| step.acknowledge(ids.iter().copied()));
-        if written.is_ok() {
-            self.acknowledged.clear();
-        }
-    }
-
-    /// Does a step on the disk and in memory, where there are both. A disk that is found damaged by it is followed by a new
-    /// one, on which it is done then.
-    fn write_everywhere<T>(
-        &mut self,
-        work: impl Fn(&Step<'_>) -> Result<T, Trouble>,
-    ) -> Result<Vec<T>, Trouble> {
-        let mut work = |step: &Step<'_>, _| work(step);
-        let mut done = Vec::new();
-        if let Some(disk) = &mut self.disk {
-            match one_step(disk, &mut work) {
-                Err(trouble @ Trouble::Damaged(_)) => {
-                    self.fall_back(trouble)
-                        .map_err(|error| Trouble::Unusable(format!("{error:#}")))?;
-                    if let Some(disk) = &mut self.disk {
-                        done.push(one_step(disk, &mut work)?);
-                    }
-                }
-                other => done.push(other?),
-            }
-        }
-        if let Some(memory) = &mut self.memory {
-            done.push(one_step(memory, &mut work)?);
-        }
-        Ok(done)
-    }
-
-    fn prune(&mut self) -> Drops {
-        let options = &self.options;
-        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 2);
-        let limits = Limits {
-            bytes: match self.memory {
-                Some(_) => MEMORY_BYTES.min(options.max_bytes),
-                None => options.max_bytes,
-            },
-            keep_s: seconds(options.keep),
-            wait_s: seconds(options.max_wait),
-        };
-        self.write(|step, _| step.prune(limits))
-            .unwrap_or_else(|error| {
-                warn!("old results can't be removed: {error}");
-                Drops::default()
-            })
-    }
-
-    /// How many messages are pending, and their bytes; those whose acknowledgement is not written are in it.
-    fn pending_totals(&self) -> (u64, u64) {
-        [&self.disk, &self.memory]
-            .into_iter()
-            .flatten()
-            .filter_map(|database| database.pending_totals().ok())
-            .fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
-    }
-}
-
-fn memory() -> anyhow::Result<Database> {
-    Database::in_memory().map_err(|trouble| anyhow::anyhow!("results can't be kept: {trouble}"))
-}
-
-fn one_step<T>(
-    database: &mut Database,
-    work: &mut impl FnMut(&Step<'_>, Uuid) -> Result<T, Trouble>,
-) -> Result<T, Trouble> {
-    let series = database.series();
-    let step = database.step()?;
-    let done = work(&step, series)?;
-    step.commit()?;
-    Ok(done)
-}
-
-/// Renames a database with the files that belong to it.
-fn set_aside(path: &Path) -> Result<PathBuf, Trouble> {
-    let with = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let stamp = Timestamp::now().as_second();
-    let aside = (0..)
-        .map(|n| with(&format!(".damaged-{}", stamp + n)))
-        .find(|aside| !aside.exists())
-        .expect("some second is free");
-    let unusable = |error: std::io::Error| Trouble::Unusable(error.to_string());
-    std::fs::rename(path, &aside).map_err(unusable)?;
-    for suffix in ["-wal", "-journal"] {
-        let mut name = aside.as_os_str().to_owned();
-        name.push(suffix);
-        if with(suffix).exists() {
-            std::fs::rename(with(suffix), name).map_err(unusable)?;
-        }
-    }
-    Ok(aside)
-}
-
-/// Whether a file can be made beside `path`, or its folder can.
-fn is_writable(path: &Path) -> bool {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() || !folder.exists()
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use super::homes::RETRY;
 use super::*;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -1,0 +1,282 @@
+//! Changes to a database, of which all or none are made.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+use smearscope_common::message::Drops;
+use uuid::Uuid;
+
+use super::Kind;
+use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slide};
+use super::failpoint;
+use crate::slide::Slide;
+
+/// How many answers to commands are kept.
+const ANSWERS: i64 = 1000;
+/// Clocks that stand before 2026 were never set: boards have none that runs without power. A result from such a time
+/// has no age.
+const CLOCK_IS_SET: i64 = 1_767_225_600;
+
+/// Room and time that results get.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes of the database.
+    pub(super) bytes: u64,
+    /// How long an acknowledged result stays, in seconds.
+    pub(super) keep_s: i64,
+    /// How long a result may wait to be acknowledged, in seconds.
+    pub(super) wait_s: i64,
+}
+
+/// Changes of which all or none are made: those of a step that is dropped are not.
+pub(super) struct Step<'d> {
+    pub(super) transaction: Transaction<'d>,
+    pub(super) series: Uuid,
+}
+
+impl Step<'_> {
+    /// The number of the next field.
+    pub(super) fn next_seq(&self) -> Result<u64, Trouble> {
+        let last: u64 = get(&self.transaction, "last_seq")?
+            .ok_or_else(|| Trouble::Damaged("it has lost its last number".into()))?;
+        put(&self.transaction, "last_seq", last + 1)?;
+        failpoint::hit("step.seq");
+        Ok(last + 1)
+    }
+
+    /// Adds a message that is to be delivered.
+    pub(super) fn add(
+        &self,
+        id: Uuid,
+        kind: Kind,
+        seq: Option<u64>,
+        payload: &[u8],
+    ) -> Result<(), Trouble> {
+        let series = seq.map(|_| self.series.as_bytes().as_slice());
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO message (id, kind, series, seq, committed_at, crc, bytes, payload)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                id.as_bytes().as_slice(),
+                kind as u8,
+                series,
+                seq,
+                now(),
+                crc32c::crc32c(payload),
+                payload.len() as i64,
+                payload
+            ])?;
+        failpoint::hit("step.message");
+        Ok(())
+    }
+
+    /// Writes a slide's count as it is now.
+    pub(super) fn write_slide(&self, slide: &Slide) -> Result<(), Trouble> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO slide (id, started_at, closed_at, fields, cells, parasitized)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (id) DO UPDATE SET closed_at = ?3, fields = ?4, cells = ?5, parasitized = ?6",
+            )?
+            .execute(params![
+                slide.id.as_bytes().as_slice(),
+                slide.started_at.to_string(),
+                slide.closed_at.map(|at| at.to_string()),
+                slide.fields,
+                slide.counts.cells,
+                slide.counts.parasitized
+            ])?;
+        failpoint::hit("step.slide");
+        Ok(())
+    }
+
+    /// Notes what a command was answered.
+    pub(super) fn write_answer(&self, request_id: &str, reply: &[u8]) -> Result<(), Trouble> {
+        self.transaction.execute(
+            "INSERT OR REPLACE INTO answer (request_id, reply) VALUES (?1, ?2)",
+            params![request_id, reply],
+        )?;
+        self.transaction.execute(
+            "DELETE FROM answer WHERE n <= (SELECT max(n) FROM answer) - ?1",
+            [ANSWERS],
+        )?;
+        failpoint::hit("step.answer");
+        Ok(())
+    }
+
+    /// Notes a word.
+    pub(super) fn write_note(&self, key: &str, value: &str) -> Result<(), Trouble> {
+        put(&self.transaction, key, value)
+    }
+
+    /// Marks messages as acknowledged.
+    pub(super) fn acknowledge(&self, ids: impl Iterator<Item = Uuid>) -> Result<(), Trouble> {
+        let mut mark = self.transaction.prepare_cached(
+            "UPDATE message SET acknowledged_at = ?2 WHERE id = ?1 AND acknowledged_at IS NULL",
+        )?;
+        let mut overlooked = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM message WHERE +id = ?1 AND acknowledged_at IS NULL")?;
+        let now = now();
+        for id in ids {
+            let id = id.as_bytes().as_slice();
+            // It may lie in the other database, or be marked already. One that is here and not in the index would be sent
+            // for ever.
+            if mark.execute(params![id, now])? == 0 && overlooked.exists([id])? {
+                return Err(Trouble::Damaged("its indexes don't agree".into()));
+            }
+            failpoint::hit("step.acknowledge");
+        }
+        Ok(())
+    }
+
+    /// Makes the fields of a numbering from one number to another wait again; gives how many there are.
+    pub(super) fn resend(&self, series: Uuid, from: u64, to: u64) -> Result<u64, Trouble> {
+        // SQLite's integers are signed; a number beyond them was never given.
+        let [from, to] = [from, to].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let found = self.transaction.execute(
+            "UPDATE message SET acknowledged_at = NULL WHERE series = ?1 AND seq BETWEEN ?2 AND ?3",
+            params![series.as_bytes().as_slice(), from, to],
+        )?;
+        Ok(found as u64)
+    }
+
+    /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
+    /// was not. Gives what was lost by that.
+    pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
+        let now = now();
+        self.transaction.execute(
+            "DELETE FROM message WHERE acknowledged_at < ?1",
+            [now - limits.keep_s],
+        )?;
+        let expired = if now < CLOCK_IS_SET {
+            0
+        } else {
+            self.transaction.execute(
+                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2",
+                [CLOCK_IS_SET, now - limits.wait_s],
+            )?
+        };
+        failpoint::hit("prune.age");
+        let mut no_room = 0;
+        while self.used_bytes()? > limits.bytes {
+            let kept = self.transaction.execute(
+                "DELETE FROM message WHERE n IN
+                 (SELECT n FROM message WHERE acknowledged_at IS NOT NULL ORDER BY n LIMIT 32)",
+                [],
+            )?;
+            if kept == 0 {
+                // The newest stays, whatever the limit: it is what the technician looks at.
+                let dropped = self.transaction.execute(
+                    "DELETE FROM message WHERE n IN (SELECT n FROM message ORDER BY n LIMIT 8)
+                     AND n < (SELECT max(n) FROM message)",
+                    [],
+                )?;
+                if dropped == 0 {
+                    break;
+                }
+                no_room += dropped;
+            }
+            failpoint::hit("prune.room");
+        }
+        let drops = Drops {
+            expired: expired as u64,
+            no_room: no_room as u64,
+            damaged: 0,
+        };
+        if drops != Drops::default() {
+            self.count_drops(drops)?;
+        }
+        Ok(drops)
+    }
+
+    /// Makes the changes last.
+    pub(super) fn commit(self) -> Result<(), Trouble> {
+        failpoint::hit("step.commit");
+        self.transaction.commit()?;
+        failpoint::hit("step.committed");
+        Ok(())
+    }
+
+    pub(super) fn used_bytes(&self) -> Result<u64, Trouble> {
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT (page_count - freelist_count) * page_size
+                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+            )?
+            .query_row([], |row| row.get(0))?)
+    }
+
+    pub(super) fn count_drops(&self, more: Drops) -> Result<(), Trouble> {
+        let before = drops(&self.transaction)?;
+        for (key, value) in [
+            ("expired", before.expired + more.expired),
+            ("no_room", before.no_room + more.no_room),
+            ("damaged", before.damaged + more.damaged),
+        ] {
+            put(&self.transaction, key, value.min(MAX_COUNT as u64))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_messages(
+        &self,
+        other: &Database,
+        order: &str,
+        taken: &mut u64,
+    ) -> Result<(), Trouble> {
+        let mut query = other.connection.prepare(&format!(
+            "SELECT n, id, kind, crc, payload, series, seq, committed_at, acknowledged_at, bytes
+             FROM message ORDER BY n {order}"
+        ))?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let Ok(message) = message(row)? else {
+                continue;
+            };
+            // What is no number beside a sound payload is left away; without a time of acknowledgement it is sent again.
+            let series: Option<Vec<u8>> = row.get(5).unwrap_or_default();
+            let seq: Option<u64> = row.get(6).unwrap_or_default();
+            let times: (i64, Option<i64>) = (
+                row.get(7).unwrap_or_else(|_| now()),
+                row.get(8).unwrap_or_default(),
+            );
+            *taken += self.transaction.execute(
+                "INSERT OR IGNORE INTO message
+                 (id, kind, series, seq, committed_at, acknowledged_at, crc, bytes, payload)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    message.id.as_bytes().as_slice(),
+                    message.kind as u8,
+                    series,
+                    seq,
+                    times.0,
+                    times.1,
+                    crc32c::crc32c(&message.payload),
+                    message.payload.len() as i64,
+                    &message.payload[..]
+                ],
+            )? as u64;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
+        let mut query = other.connection.prepare(
+            "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide ORDER BY rowid",
+        )?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Ok(slide) = slide(row) {
+                self.write_slide(&slide)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_second()
+}
