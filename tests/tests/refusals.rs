@@ -385,3 +385,33 @@ fn two_boards_of_one_name_are_told_of_each_other() {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+#[test]
+fn a_network_that_takes_no_more_bytes_is_noticed() {
+    let dir = TempDir::new().unwrap();
+    let port = smearscope_tests::free_port();
+    let broker = smearscope_tests::mosquitto(port, dir.path());
+    let frames = small_frames(dir.path(), 4);
+    let board = Board::new(
+        dir.path(),
+        "scope-1",
+        &format!("kind = \"replay\"\nfolder = {frames:?}\nrepeat = true\ninterval_ms = 10"),
+        &format!("port = {port}"),
+        // Pictures fill what the system keeps for a peer that doesn't read.
+        "[image]\ninterval_ms = 0\nquality = 100",
+    );
+    let mut program = board.start();
+    let waits = |what: &str| {
+        let begun = std::time::Instant::now();
+        while !board.log().contains(what) {
+            assert!(begun.elapsed() < PATIENCE, "{}", board.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    waits("online");
+    broker.signal("STOP");
+    waits("no connection to the broker");
+    broker.signal("CONT");
+    program.signal("TERM");
+    assert_eq!(program.wait(), Some(0), "{}", board.log());
+}

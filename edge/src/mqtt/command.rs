@@ -57,6 +57,8 @@ pub struct Commands {
     /// First words of topics that answers must not go to, besides our own.
     reserved: Vec<String>,
     limiter: DefaultDirectRateLimiter,
+    /// Of answers that say no more than that: a flood of commands must not become a flood of answers.
+    complaints: DefaultDirectRateLimiter,
     /// Whether it was said that commands come too fast: once for each time.
     is_told: bool,
     answers: VecDeque<(RequestId, Bytes)>,
@@ -99,6 +101,7 @@ impl Commands {
             quality,
             reserved: words.map(str::to_owned).collect(),
             limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
+            complaints: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
             is_told: false,
             answers: VecDeque::new(),
         }
@@ -109,41 +112,34 @@ impl Commands {
         self.started.elapsed()
     }
 
-    /// Does what a message on `command` asks for and gives the answer, and a picture if that was asked for.
-    pub fn handle(&mut self, message: &Publish) -> (Outgoing, Option<Picture>) {
+    /// Does what a message on `command` asks for and gives the answer, and a picture if that was asked for. There is no answer
+    /// where even that would be too many.
+    pub fn handle(&mut self, message: &Publish) -> (Option<Outgoing>, Option<Picture>) {
         let properties = message.properties.clone().unwrap_or_default();
         let topic = properties
             .response_topic
             .filter(|topic| is_safe(topic, &self.device, &self.reserved))
             .unwrap_or_else(|| Topic::CommandReply.of(&self.device));
+        if self.limiter.check().is_err() {
+            let answer = self.too_fast(&message.payload);
+            let outgoing = answer.map(|payload| Outgoing {
+                topic,
+                payload,
+                correlation: properties.correlation_data,
+            });
+            return (outgoing, None);
+        }
+        self.is_told = false;
         let (payload, picture) = self.answer(&message.payload, message.retain);
         let outgoing = Outgoing {
             topic,
             payload,
             correlation: properties.correlation_data,
         };
-        (outgoing, picture)
+        (Some(outgoing), picture)
     }
 
     fn answer(&mut self, payload: &[u8], is_retained: bool) -> (Bytes, Option<Picture>) {
-        if self.limiter.check().is_err() {
-            if !std::mem::replace(&mut self.is_told, true) {
-                warn!("commands come too fast: at most {BURST} at once and {RATE} in a second");
-            }
-            let undone = undone(
-                ReplyCode::RateLimited,
-                format!("too many commands: at most {BURST} at once and {RATE} in a second"),
-            );
-            // Which one it was may be read, as long as that costs little.
-            let id = (payload.len() <= MAX_BYTES)
-                .then(|| Request::read(payload).ok())
-                .flatten();
-            return (
-                self.refusal(id.map(|request| request.request_id), undone),
-                None,
-            );
-        }
-        self.is_told = false;
         if payload.len() > MAX_BYTES {
             let error = format!("a command has at most {MAX_BYTES} bytes");
             return (self.refusal(None, undone(ReplyCode::TooLarge, error)), None);
@@ -187,6 +183,20 @@ impl Commands {
         }
         self.answers.push_back((id, reply.clone()));
         (reply, picture)
+    }
+
+    fn too_fast(&mut self, payload: &[u8]) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.is_told, true) {
+            warn!("commands come too fast: at most {BURST} at once and {RATE} in a second");
+        }
+        self.complaints.check().ok()?;
+        let error = format!("too many commands: at most {BURST} at once and {RATE} in a second");
+        // Which one it was may be read, as long as that costs little.
+        let id = (payload.len() <= MAX_BYTES)
+            .then(|| Request::read(payload).ok())
+            .flatten();
+        let undone = undone(ReplyCode::RateLimited, error);
+        Some(self.refusal(id.map(|request| request.request_id), undone))
     }
 
     fn known(&self, id: &RequestId) -> Option<Bytes> {
@@ -352,6 +362,7 @@ mod tests {
     use super::*;
     use crate::control::LastField;
     use crate::store::tests::{commit, store_in_memory};
+    use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
     use smearscope_common::image::RgbImage;
 
@@ -381,8 +392,6 @@ mod tests {
 
     impl Board {
         fn send(&mut self, text: &str) -> Value {
-            // The rate is another test's matter.
-            self.commands.limiter = RateLimiter::direct(Quota::per_second(BURST));
             serde_json::from_slice(&self.commands.answer(text.as_bytes(), false).0).unwrap()
         }
 
@@ -509,13 +518,20 @@ mod tests {
     #[test]
     fn too_many_at_once_are_refused_and_not_done() {
         let mut board = board();
-        let answers: Vec<Value> = (0..BURST.get() + 10)
-            .map(|n| {
+        let answers: Vec<Value> = (0..BURST.get() * 3)
+            .filter_map(|n| {
                 let request = format!(r#"{{"request_id":"{n}","command":"slide.start"}}"#);
-                let (reply, _) = board.commands.answer(request.as_bytes(), false);
-                serde_json::from_slice(&reply).unwrap()
+                let message = Publish::new("command", QoS::AtLeastOnce, request, None);
+                let (reply, _) = board.commands.handle(&message);
+                Some(serde_json::from_slice(&reply?.payload).unwrap())
             })
             .collect();
+        // The last third got no answer at all, but for those that time has allowed.
+        assert!(
+            answers.len() < (BURST.get() * 2 + 10) as usize,
+            "{}",
+            answers.len()
+        );
         let refused: Vec<_> = answers
             .iter()
             .filter(|a| a["code"] == "rate_limited")

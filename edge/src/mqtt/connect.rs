@@ -18,7 +18,7 @@ use super::window::WIDTH;
 use super::{Options, Transport, refusal};
 
 /// A broker that is silent for so long is asked whether it lives; after twice as long it is lost.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a broker keeps our session, and commands for us, without a connection.
 const SESSION_EXPIRY_S: u32 = 60;
 /// How long a lost connection may stay lost before others are told: a short gap is no outage.

@@ -58,6 +58,8 @@ pub struct Delivery {
     /// Closed by the analysis when it has no more.
     pub(super) pictures: mpsc::Receiver<Picture>,
     pub(super) ends: Ends,
+    /// Since when the broker has us, in this connection.
+    pub(super) online_since: Option<Instant>,
     control: Arc<Control>,
     is_fed: bool,
 }
@@ -86,6 +88,7 @@ impl Delivery {
             broker: BrokerHealth::default(),
             pictures,
             ends,
+            online_since: None,
             control,
             is_fed: true,
         }
@@ -95,12 +98,12 @@ impl Delivery {
     pub async fn run(mut self) -> Delivered {
         let mut backoff = Backoff::default();
         loop {
-            let begun = Instant::now();
+            self.online_since = None;
             match Session::open(&mut self).run().await {
                 Ended::Finished => break,
                 Ended::Lost(why) => {
                     self.disconnected();
-                    if begun.elapsed() >= STABLE {
+                    if self.online_since.is_some_and(|at| at.elapsed() >= STABLE) {
                         backoff.reset();
                     }
                     let wait = backoff.next_wait();

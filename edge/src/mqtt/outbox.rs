@@ -22,6 +22,8 @@ const BYTES: usize = 1 << 20;
 pub enum Refused {
     /// This message: the next one may be taken.
     Message,
+    /// The size of this message: nothing changes that while the connection lasts.
+    Size,
     /// Whatever we publish, such as for want of a right or of room: all wait, and then one is tried.
     All,
 }
@@ -55,6 +57,8 @@ pub struct Outbox {
     offered: BTreeSet<Uuid>,
     /// Refused, and when each is tried again.
     refused: BTreeMap<Uuid, Wait>,
+    /// More than the broker at hand takes.
+    too_large: BTreeSet<Uuid>,
     /// All wait.
     pause: Option<Wait>,
     /// Nothing is behind the cursor, until the store tells of a change.
@@ -70,6 +74,7 @@ impl Outbox {
             ready: VecDeque::new(),
             offered: BTreeSet::new(),
             refused: BTreeMap::new(),
+            too_large: BTreeSet::new(),
             pause: None,
             is_read: false,
         }
@@ -117,6 +122,10 @@ impl Outbox {
     pub fn refuse(&mut self, id: Uuid, what: Refused, now: Instant) -> Duration {
         self.offered.remove(&id);
         let wait = Wait::longer(self.refused.get(&id), now);
+        if what == Refused::Size {
+            self.too_large.insert(id);
+            return wait.until - now;
+        }
         self.refused.insert(id, wait);
         if what == Refused::Message {
             return wait.until - now;
@@ -136,13 +145,17 @@ impl Outbox {
     pub fn reconnect(&mut self) {
         self.ready.clear();
         self.offered.clear();
+        self.too_large.clear();
         self.cursor = Cursor::default();
         self.is_read = false;
     }
 
     /// Whether nothing is left.
     pub fn is_empty(&mut self) -> bool {
-        let is_seen = self.ready.is_empty() && self.offered.is_empty() && self.refused.is_empty();
+        let is_seen = self.ready.is_empty()
+            && self.offered.is_empty()
+            && self.refused.is_empty()
+            && self.too_large.is_empty();
         is_seen && self.store.is_delivered()
     }
 
@@ -155,8 +168,12 @@ impl Outbox {
             let found = self.store.pending(&mut self.cursor, ROWS, BYTES);
             self.is_read = found.is_empty();
             // The cursor may have gone back.
-            let (offered, refused) = (&self.offered, &self.refused);
-            let is_new = |m: &Message| !offered.contains(&m.id) && !refused.contains_key(&m.id);
+            let (offered, refused, too_large) = (&self.offered, &self.refused, &self.too_large);
+            let is_new = |m: &Message| {
+                !offered.contains(&m.id)
+                    && !refused.contains_key(&m.id)
+                    && !too_large.contains(&m.id)
+            };
             self.ready.extend(found.into_iter().filter(is_new));
         }
         self.ready.pop_front()

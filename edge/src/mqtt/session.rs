@@ -1,15 +1,16 @@
 //! One connection, from CONNECT to its end.
 
+mod offer;
+
 use std::time::Duration;
 
-use bytes::Bytes;
 use rumqttc::Outgoing as Sent;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubAck, SubscribeReasonCode,
+    ConnAck, Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubAck,
+    SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event};
-use smearscope_common::message::DeviceState;
 use smearscope_common::topic::Topic;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -18,9 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::Picture;
 use super::announce::{removed, still_due};
-use super::connect::{mqtt_options, sentence};
+use super::connect::{KEEP_ALIVE, mqtt_options, sentence};
 use super::delivery::{Delivery, incident};
 use super::outbox::Refused;
 use super::window::{WIDTH, Window};
@@ -38,12 +38,8 @@ const CHANNEL: usize = WIDTH as usize + LIVE + 2;
 const HEALTH: Duration = Duration::from_secs(30);
 /// What was acknowledged is written no later than this.
 const FLUSH: Duration = Duration::from_millis(250);
-/// A live picture that is older is not worth showing.
-const PICTURE_EXPIRY_S: u32 = 60;
 /// Health that is older says nothing: four were missed.
 const HEALTH_EXPIRY_S: u32 = 120;
-/// Nobody waits longer for an answer.
-const REPLY_EXPIRY_S: u32 = 300;
 
 /// Why a session is over.
 pub(super) enum Ended {
@@ -75,6 +71,12 @@ struct Online {
     /// How many announcements were handed over.
     announced: usize,
     health_at: Instant,
+    /// How long nothing at all may happen: pings do, unless the network takes no more bytes.
+    patience: Duration,
+    /// Whether the last status was refused.
+    is_untold: bool,
+    /// Whether a result was too large for this broker, which is said once.
+    has_too_large: bool,
     /// Pictures and health that were handed over and not sent yet.
     live: usize,
 }
@@ -88,6 +90,8 @@ pub(super) struct Session<'d> {
     online: Option<Online>,
     /// When what was acknowledged is written.
     flush_at: Option<Instant>,
+    /// When rumqttc last told anything.
+    heard: Instant,
     /// Set when `stopped` was handed over: the end of our patience.
     farewell: Option<Instant>,
     /// Runs rumqttc's event loop, whose `poll` must not be cancelled halfway; ends with the
@@ -116,6 +120,7 @@ impl<'d> Session<'d> {
             events,
             online: None,
             flush_at: None,
+            heard: Instant::now(),
             farewell: None,
             _event_loop: AbortOnDropHandle::new(task),
         }
@@ -134,15 +139,26 @@ impl<'d> Session<'d> {
             // A result that is due now waits for room, which an event will announce.
             let retry = self.delivery.outbox.next_due().filter(|at| *at > now);
             let health_at = self.online.as_ref().map(|online| online.health_at);
-            let wake = [retry, health_at, self.flush_at]
+            // rumqttc sends no ping while it waits for the network to take what it has.
+            let silent_at = self
+                .online
+                .as_ref()
+                .map(|online| self.heard + online.patience);
+            if silent_at.is_some_and(|at| at <= now) {
+                return Ended::Lost("it fell silent".into());
+            }
+            let wake = [retry, health_at, silent_at, self.flush_at]
                 .into_iter()
                 .flatten()
                 .min();
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Ok(event)) => if self.handle(event) {
-                        return Ended::Finished;
-                    },
+                    Some(Ok(event)) => {
+                        self.heard = Instant::now();
+                        if self.handle(event) {
+                            return Ended::Finished;
+                        }
+                    }
                     Some(Err(error @ ConnectionError::ConnectionRefused(_))) => {
                         return Ended::Refused(sentence(&error));
                     }
@@ -177,6 +193,9 @@ impl<'d> Session<'d> {
         };
         if online.health_at <= now {
             online.health_at = now + HEALTH;
+            if std::mem::take(&mut online.is_untold) {
+                self.tell_online();
+            }
             let health = self.delivery.health();
             let topic = Topic::Health.of(&self.delivery.options.device);
             self.show(topic, true, health, expiring(json(), HEALTH_EXPIRY_S));
@@ -187,126 +206,6 @@ impl<'d> Session<'d> {
         if is_over && self.farewell.is_none() {
             self.farewell = Some(now + FAREWELL);
         }
-    }
-
-    /// Hands one message over; `false` when there is none, or no room for it.
-    fn offer_one(&mut self, is_over: bool) -> bool {
-        let Some(online) = self
-            .online
-            .as_mut()
-            .filter(|online| online.window.has_room())
-        else {
-            return false;
-        };
-        let delivery = &mut *self.delivery;
-        let device = &delivery.options.device;
-        let (topic, retain, payload, properties, ticket) = if let Some((number, reply)) =
-            delivery.replies.next()
-        {
-            let properties = PublishProperties {
-                correlation_data: reply.correlation,
-                ..expiring(json(), REPLY_EXPIRY_S)
-            };
-            (
-                reply.topic,
-                false,
-                reply.payload,
-                properties,
-                Ticket::Reply(number),
-            )
-        } else if is_over {
-            let stopped = delivery.options.status(DeviceState::Stopped);
-            self.farewell = Some(Instant::now() + FAREWELL);
-            (
-                Topic::Status.of(device),
-                true,
-                stopped,
-                json(),
-                Ticket::Stopped,
-            )
-        } else if let Some((topic, payload)) = delivery.options.announcements.get(online.announced)
-        {
-            let ticket = Ticket::Announcement(online.announced);
-            online.announced += 1;
-            (topic.clone(), true, payload.clone(), json(), ticket)
-        } else if let Some((revision, payload)) = delivery.slide.due() {
-            let payload = payload.clone();
-            delivery.slide.offer(revision);
-            (
-                Topic::Slide.of(device),
-                true,
-                payload,
-                json(),
-                Ticket::Slide(revision),
-            )
-        } else {
-            let now = Instant::now();
-            let Some(message) = delivery.outbox.next(now) else {
-                return false;
-            };
-            let size = message.payload.len() + OVERHEAD;
-            if size > online.max_packet {
-                let max = online.max_packet;
-                let reason =
-                    format!("a message of {size} bytes is more than the broker takes ({max})");
-                let wait = delivery.outbox.refuse(message.id, Refused::Message, now);
-                warn!("{reason}; next try in {wait:?}");
-                delivery.broker.refused += 1;
-                delivery.broker.last_refusal = Some(incident(reason));
-                return true;
-            }
-            let topic = message.kind.topic().of(device);
-            (
-                topic,
-                false,
-                message.payload,
-                json(),
-                Ticket::Message(message.id),
-            )
-        };
-        let retain = retain && online.keeps;
-        let handed = self.client.try_publish_with_properties(
-            topic,
-            QoS::AtLeastOnce,
-            retain,
-            payload,
-            properties,
-        );
-        if handed.is_err() {
-            // rumqttc has stopped, and says why with the next event; then all is offered again.
-            return false;
-        }
-        online.window.handed_over(ticket);
-        true
-    }
-
-    /// Hands over what is live: it goes out at once or never.
-    fn show(&mut self, topic: String, retain: bool, payload: Bytes, properties: PublishProperties) {
-        let Some(online) = &mut self.online else {
-            return;
-        };
-        if payload.len() + OVERHEAD > online.max_packet || online.live == LIVE {
-            return;
-        }
-        let retain = retain && online.keeps;
-        let handed = self.client.try_publish_with_properties(
-            topic,
-            QoS::AtMostOnce,
-            retain,
-            payload,
-            properties,
-        );
-        online.live += usize::from(handed.is_ok());
-    }
-
-    fn show_picture(&mut self, picture: Picture) {
-        let properties = PublishProperties {
-            content_type: Some("image/jpeg".into()),
-            user_properties: vec![("field_id".into(), picture.field_id.to_string())],
-            ..expiring(PublishProperties::default(), PICTURE_EXPIRY_S)
-        };
-        let topic = Topic::ImageField.of(&self.delivery.options.device);
-        self.show(topic, false, picture.jpeg, properties);
     }
 
     /// Handles what rumqttc tells; `true` when the farewell is said.
@@ -334,7 +233,6 @@ impl<'d> Session<'d> {
     /// rumqttc passes on an accepted CONNACK only.
     fn connected(&mut self, connack: &ConnAck) {
         let limits = connack.properties.as_ref();
-        let mut window = Window::new(limits.and_then(|l| l.receive_max));
         let keeps = limits.and_then(|l| l.retain_available) != Some(0);
         if !keeps {
             warn!(
@@ -344,35 +242,36 @@ impl<'d> Session<'d> {
         if limits.and_then(|l| l.max_qos) == Some(0) {
             warn!("the broker takes QoS 0 only: it may refuse results");
         }
+        let keep_alive = limits
+            .and_then(|l| l.server_keep_alive)
+            .map_or(KEEP_ALIVE, |seconds| Duration::from_secs(seconds.into()));
         let delivery = &mut *self.delivery;
         block_in_place(|| still_due(&delivery.store, &mut delivery.options.announcements));
-        let options = &self.delivery.options;
-        let status = options.status(DeviceState::Online);
-        // The channel is empty: both find room.
-        let told = self.client.try_publish_with_properties(
-            Topic::Status.of(&options.device),
+        delivery.broker.connections += 1;
+        delivery.online_since = Some(Instant::now());
+        // It goes before all else: packet ids run round a circle as wide as the window, and it takes one out of it.
+        let mut filter = Filter::new(
+            Topic::Command.of(&delivery.options.device),
             QoS::AtLeastOnce,
-            keeps,
-            status,
-            json(),
         );
-        if told.is_ok() {
-            window.handed_over(Ticket::Online);
-        }
-        let _ = self
-            .client
-            .try_subscribe(Topic::Command.of(&options.device), QoS::AtLeastOnce);
-        self.delivery.broker.connections += 1;
+        // So that a retained command shows as one, also when it is sent while we are there.
+        filter.preserve_retain = true;
+        // The channel is empty: there is room.
+        let _ = self.client.try_subscribe_many([filter]);
         self.online = Some(Online {
-            window,
+            window: Window::new(limits.and_then(|l| l.receive_max)),
             max_packet: limits
                 .and_then(|l| l.max_packet_size)
                 .map_or(usize::MAX, |max| max as usize),
             keeps,
             announced: 0,
             health_at: Instant::now(),
+            patience: KEEP_ALIVE.max(keep_alive).mul_f64(2.5),
+            is_untold: false,
+            has_too_large: false,
             live: 0,
         });
+        self.tell_online();
     }
 
     fn subscribed(&mut self, suback: &SubAck) {
@@ -392,7 +291,9 @@ impl<'d> Session<'d> {
             return;
         }
         let (reply, picture) = block_in_place(|| self.delivery.commands.handle(publish));
-        self.delivery.replies.push(reply);
+        if let Some(reply) = reply {
+            self.delivery.replies.push(reply);
+        }
         if let Some(picture) = picture {
             self.show_picture(picture);
         }
@@ -431,7 +332,10 @@ impl<'d> Session<'d> {
                 format!("the slide's count ({reason:?})")
             }
             Ticket::Online => {
-                info!("online at the broker {}", delivery.options.address);
+                online.is_untold = !is_accepted;
+                if is_accepted {
+                    info!("online at the broker {}", delivery.options.address);
+                }
                 format!("the status ({reason:?})")
             }
             Ticket::Announcement(index) => {

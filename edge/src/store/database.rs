@@ -12,15 +12,18 @@ use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use smearscope_common::message::Drops;
 use smearscope_common::parasitemia::Counts;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::failpoint;
 use super::step::Step;
 use super::{Kind, Message};
-use crate::slide::Slide;
+use crate::slide::{Rules, Slide};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
+/// Where the names of the damaged files are noted that were taken over.
+const TAKEN_OVER: &str = "taken_over";
 /// How long another process may still hold the file, such as one that is being killed.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -299,37 +302,69 @@ impl Database {
         Ok(found.map(Bytes::from))
     }
 
+    /// The slides for which a condition of SQL holds.
+    pub(super) fn slides(&self, condition: &str) -> Result<Vec<Slide>, Trouble> {
+        slides(&self.connection, condition)
+    }
+
+    /// What was answered to commands.
+    pub(super) fn answers(&self) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+        let mut query = self
+            .connection
+            .prepare("SELECT request_id, reply FROM answer ORDER BY n")?;
+        let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(found.filter_map(Result::ok).collect())
+    }
+
     /// A word that was noted.
     pub(super) fn note(&self, key: &str) -> Result<Option<String>, Trouble> {
         get(&self.connection, key)
     }
 
-    /// Takes over all that can be read of another database, and `slide` as it is now; says how many messages that was. An
-    /// error while reading ends the reading and no more: what was read before counts.
-    pub(super) fn absorb(&mut self, other: &Self, slide: Option<&Slide>) -> Result<u64, Trouble> {
+    /// Takes over what another database has: all of it from a sound one, what can be read from a damaged one, of which
+    /// `name` is noted as taken over. `slide` is written as it is now, and the only one that stays open. Says how many
+    /// messages that was.
+    pub(super) fn absorb(
+        &mut self,
+        other: &Self,
+        name: Option<&str>,
+        slide: Option<&Slide>,
+        rules: &Rules,
+    ) -> Result<u64, Trouble> {
         let step = self.step()?;
         let mut taken = 0;
         // From both ends, since a damaged page hides what is behind it.
         for order in ["ASC", "DESC"] {
-            match step.take_messages(other, order, &mut taken) {
-                Ok(()) => break,
-                Err(Trouble::Damaged(_)) => {}
-                Err(trouble) => return Err(trouble),
+            match (step.take_messages(other, order, &mut taken)?, name) {
+                (None, _) => break,
+                (Some(unreadable), None) => return Err(unreadable),
+                (Some(unreadable), Some(name)) => {
+                    warn!("{name} can't be read to its end: {unreadable}");
+                }
             }
         }
         if let Ok(found) = other.drops() {
             step.count_drops(found)?;
         }
-        match step.take_slides(other) {
-            Ok(()) | Err(Trouble::Damaged(_)) => {}
-            Err(trouble) => return Err(trouble),
-        }
+        step.take_slides(other)?;
+        step.take_answers(other)?;
         if let Some(slide) = slide {
             step.write_slide(slide)?;
+            step.close_all_but(slide.id, rules)?;
+        }
+        if let Some(name) = name {
+            let before: String = get(&step.transaction, TAKEN_OVER)?.unwrap_or_default();
+            step.write_note(TAKEN_OVER, &format!("{before}{name}\n"))?;
         }
         failpoint::hit("absorb");
         step.commit()?;
         Ok(taken)
+    }
+
+    /// Whether a damaged file of this name was taken over.
+    pub(super) fn has_taken_over(&self, name: &str) -> Result<bool, Trouble> {
+        let names = self.note(TAKEN_OVER)?.unwrap_or_default();
+        Ok(names.lines().any(|known| known == name))
     }
 }
 
@@ -393,7 +428,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     }))
 }
 
-pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
+fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
     let time = |column: usize, text: &str| {
         text.parse::<Timestamp>().map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(
@@ -429,6 +464,21 @@ pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
             parasitized: count(5, cells)?,
         },
     })
+}
+
+/// The slides for which a condition of SQL holds, in the order of their beginning; what is none is passed over.
+pub(super) fn slides(connection: &Connection, condition: &str) -> Result<Vec<Slide>, Trouble> {
+    let mut query = connection.prepare(&format!(
+        "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide
+         WHERE {condition} ORDER BY rowid"
+    ))?;
+    let mut rows = query.query([])?;
+    let mut slides = Vec::new();
+    // What lies behind a row that can't be read is not known; what lies before it is.
+    while let Ok(Some(row)) = rows.next() {
+        slides.extend(slide(row));
+    }
+    Ok(slides)
 }
 
 pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {

@@ -18,6 +18,8 @@ use crate::slide::Slide;
 
 /// How long a disk that can't take results is left alone before it is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(30);
+/// How long a start is given to deliver what is old, before that can be given up.
+const FIRST_DELIVERY: Duration = Duration::from_secs(60 * 60);
 /// What results may take of the memory where the disk can't have them.
 const MEMORY_BYTES: u64 = 64 << 20;
 
@@ -39,6 +41,10 @@ pub(super) struct Homes {
     pub(super) acknowledged: BTreeSet<Uuid>,
     /// Rises when messages before a cursor may be pending again.
     pub(super) generation: u64,
+    /// When acknowledgements are written to a failing disk again.
+    pub(super) ask_at: Instant,
+    /// When the store was opened.
+    pub(super) opened: Instant,
 }
 
 impl Homes {
@@ -110,17 +116,40 @@ impl Homes {
         let aside = set_aside(path)?;
         failpoint::hit("aside.renamed");
         self.set_aside.push(aside.display().to_string());
-        let mut disk = Database::open(path)?;
-        let taken = Database::open_damaged(&aside)
-            .and_then(|damaged| disk.absorb(&damaged, self.slide.as_ref()))
-            .unwrap_or(0);
-        warn!(
-            "{taken} results were taken over from the damaged store, which is kept as {}",
-            aside.display()
-        );
-        self.disk = Some(disk);
+        self.disk = Some(Database::open(path)?);
+        failpoint::hit("aside.replaced");
+        self.take_over(path);
         self.generation += 1;
         Ok(())
+    }
+
+    /// Takes over what can be read of damaged files beside `path` that were not taken over yet: after a cut of the power,
+    /// or a disk that was full, it is tried again.
+    pub(super) fn take_over(&mut self, path: &Path) {
+        let Some(disk) = &mut self.disk else {
+            return;
+        };
+        for aside in files_aside(path) {
+            let name = aside.file_name().unwrap_or_default().to_string_lossy();
+            if disk.has_taken_over(&name).unwrap_or(true) {
+                continue;
+            }
+            let taken = Database::open_damaged(&aside).and_then(|damaged| {
+                disk.absorb(
+                    &damaged,
+                    Some(&name),
+                    self.slide.as_ref(),
+                    &self.options.rules,
+                )
+            });
+            match taken {
+                Ok(taken) => warn!(
+                    "{taken} results were taken over from the damaged store, which is kept as {}",
+                    aside.display()
+                ),
+                Err(trouble) => error!("{} can't be taken over: {trouble}", aside.display()),
+            }
+        }
     }
 
     /// Tries the disk again, if it is time, and moves there what is in memory.
@@ -162,8 +191,9 @@ impl Homes {
         self.disk = None;
         let mut disk = Database::open(path)?;
         let memory = self.memory.as_ref().expect("checked by the caller");
-        let moved = disk.absorb(memory, self.slide.as_ref());
+        let moved = disk.absorb(memory, None, self.slide.as_ref(), &self.options.rules);
         self.disk = Some(disk);
+        self.take_over(path);
         self.generation += 1;
         moved
     }
@@ -254,40 +284,37 @@ impl Homes {
     /// Writes what was acknowledged, wherever it is. Where that fails it is tried again: until then [`Store::pending`]
     /// passes these messages over.
     pub(super) fn write_acknowledged(&mut self) {
-        if self.acknowledged.is_empty() {
+        // A disk that can't take them is not asked for each one.
+        let waits = self.memory.is_some() && self.disk.is_some() && Instant::now() < self.ask_at;
+        if self.acknowledged.is_empty() || waits {
             return;
         }
         let ids = self.acknowledged.clone();
         let written = self.write_everywhere(|step| step.acknowledge(ids.iter().copied()));
-        if written.is_ok() {
-            self.acknowledged.clear();
+        match written {
+            Ok(_) => self.acknowledged.clear(),
+            Err(_) => self.ask_at = Instant::now() + RETRY,
         }
     }
 
-    /// Does a step on the disk and in memory, where there are both. A disk that is found damaged by it is followed by a new
-    /// one, on which it is done then.
+    /// Does a step on the disk and in memory, where there are both; the first error is given when both were tried. A disk
+    /// that is found damaged by it is followed by a new one, on which it is done then.
     pub(super) fn write_everywhere<T>(
         &mut self,
         work: impl Fn(&Step<'_>) -> Result<T, Trouble>,
     ) -> Result<Vec<T>, Trouble> {
         let mut work = |step: &Step<'_>, _| work(step);
-        let mut done = Vec::new();
-        if let Some(disk) = &mut self.disk {
-            match one_step(disk, &mut work) {
-                Err(trouble @ Trouble::Damaged(_)) => {
-                    self.fall_back(trouble)
-                        .map_err(|error| Trouble::Unusable(format!("{error:#}")))?;
-                    if let Some(disk) = &mut self.disk {
-                        done.push(one_step(disk, &mut work)?);
-                    }
-                }
-                other => done.push(other?),
-            }
+        let mut on_disk = self.disk.as_mut().map(|disk| one_step(disk, &mut work));
+        if let Some(Err(Trouble::Damaged(reason))) = on_disk {
+            self.fall_back(Trouble::Damaged(reason))
+                .map_err(|error| Trouble::Unusable(format!("{error:#}")))?;
+            on_disk = self.disk.as_mut().map(|disk| one_step(disk, &mut work));
         }
-        if let Some(memory) = &mut self.memory {
-            done.push(one_step(memory, &mut work)?);
-        }
-        Ok(done)
+        let in_memory = self
+            .memory
+            .as_mut()
+            .map(|memory| one_step(memory, &mut work));
+        [on_disk, in_memory].into_iter().flatten().collect()
     }
 
     pub(super) fn prune(&mut self) -> Drops {
@@ -299,7 +326,12 @@ impl Homes {
                 None => options.max_bytes,
             },
             keep_s: seconds(options.keep),
-            wait_s: seconds(options.max_wait),
+            // A board that was switched off for long must reach its broker first.
+            wait_s: if self.opened.elapsed() < options.max_wait.min(FIRST_DELIVERY) {
+                i64::MAX / 2
+            } else {
+                seconds(options.max_wait)
+            },
         };
         self.write(|step, _| step.prune(limits))
             .unwrap_or_else(|error| {
@@ -308,13 +340,22 @@ impl Homes {
             })
     }
 
-    /// How many messages are pending, and their bytes; those whose acknowledgement is not written are in it.
+    /// How many messages are pending, and their bytes; those whose acknowledgement is not written are no more so.
     pub(super) fn pending_totals(&self) -> (u64, u64) {
-        [&self.disk, &self.memory]
-            .into_iter()
-            .flatten()
-            .filter_map(|database| database.pending_totals().ok())
-            .fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
+        let mut totals = (0, 0);
+        for database in [&self.disk, &self.memory].into_iter().flatten() {
+            if let Ok((count, bytes)) = database.pending_totals() {
+                totals.0 += count;
+                totals.1 += bytes;
+            }
+            for id in &self.acknowledged {
+                if let Ok(Some(message)) = database.message(*id) {
+                    totals.0 = totals.0.saturating_sub(1);
+                    totals.1 = totals.1.saturating_sub(message.payload.len() as u64);
+                }
+            }
+        }
+        totals
     }
 }
 
@@ -359,9 +400,34 @@ fn set_aside(path: &Path) -> Result<PathBuf, Trouble> {
 
 /// Whether a file can be made beside `path`, or its folder can.
 fn is_writable(path: &Path) -> bool {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() || !folder.exists()
+}
+
+/// The damaged files beside `path`, the oldest first.
+fn files_aside(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else {
+        return Vec::new();
+    };
+    let begins = format!("{name}.damaged-");
+    let folder = folder_of(path);
+    let mut aside: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_prefix(&begins)
+                .is_some_and(|stamp| stamp.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+        .collect();
+    aside.sort();
+    aside
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent();
+    folder
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

@@ -162,12 +162,17 @@ impl Store {
             slide: None,
             acknowledged: BTreeSet::new(),
             generation: 0,
+            ask_at: Instant::now(),
+            opened: Instant::now(),
             options,
         };
         match inner.options.path.clone() {
             None => inner.memory = Some(memory()?),
             Some(path) => match Database::open(&path) {
-                Ok(disk) => inner.disk = Some(disk),
+                Ok(disk) => {
+                    inner.disk = Some(disk);
+                    inner.take_over(&path);
+                }
                 Err(Trouble::InUse) => anyhow::bail!(
                     "another smearscope-edge uses the store {}; each needs a [store] path of its own",
                     path.display()
@@ -359,7 +364,7 @@ impl Store {
         inner.write_acknowledged();
         if !inner.acknowledged.is_empty() {
             // They can't be written now: counted instead.
-            return inner.pending_totals().0 <= inner.acknowledged.len() as u64;
+            return inner.pending_totals().0 == 0;
         }
         inner.databases().all(|database| {
             database
@@ -401,7 +406,7 @@ impl Store {
             },
             trouble: inner.trouble.clone(),
             set_aside: inner.set_aside.clone(),
-            pending: pending.saturating_sub(inner.acknowledged.len() as u64),
+            pending,
             pending_bytes,
             kept: databases()
                 .filter_map(|database| database.kept().ok())

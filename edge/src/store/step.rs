@@ -1,14 +1,15 @@
 //! Changes to a database, of which all or none are made.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::{ErrorCode, Transaction, params};
 use smearscope_common::message::Drops;
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slide};
+use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slides};
 use super::failpoint;
-use crate::slide::Slide;
+use crate::mqtt::to_json;
+use crate::slide::{Rules, Slide};
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;
@@ -147,8 +148,8 @@ impl Step<'_> {
     pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
         let now = now();
         self.transaction.execute(
-            "DELETE FROM message WHERE acknowledged_at < ?1",
-            [now - limits.keep_s],
+            "DELETE FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2",
+            [CLOCK_IS_SET, now - limits.keep_s],
         )?;
         let expired = if now < CLOCK_IS_SET {
             0
@@ -221,57 +222,90 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Takes messages over; gives why the reading ended early. An error is one of writing.
     pub(super) fn take_messages(
         &self,
         other: &Database,
         order: &str,
         taken: &mut u64,
-    ) -> Result<(), Trouble> {
-        let mut query = other.connection.prepare(&format!(
+    ) -> Result<Option<Trouble>, Trouble> {
+        let query = other.connection.prepare(&format!(
             "SELECT n, id, kind, crc, payload, series, seq, committed_at, acknowledged_at, bytes
              FROM message ORDER BY n {order}"
-        ))?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let Ok(message) = message(row)? else {
+        ));
+        let mut query = match query {
+            Ok(query) => query,
+            Err(error) => return Ok(Some(error.into())),
+        };
+        let mut rows = match query.query([]) {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Some(error.into())),
+        };
+        loop {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(error.into())),
+            };
+            let Ok(Ok(message)) = message(row) else {
                 continue;
             };
             // What is no number beside a sound payload is left away; without a time of acknowledgement it is sent again.
             let series: Option<Vec<u8>> = row.get(5).unwrap_or_default();
             let seq: Option<u64> = row.get(6).unwrap_or_default();
-            let times: (i64, Option<i64>) = (
-                row.get(7).unwrap_or_else(|_| now()),
-                row.get(8).unwrap_or_default(),
-            );
-            *taken += self.transaction.execute(
-                "INSERT OR IGNORE INTO message
-                 (id, kind, series, seq, committed_at, acknowledged_at, crc, bytes, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    message.id.as_bytes().as_slice(),
-                    message.kind as u8,
-                    series,
-                    seq,
-                    times.0,
-                    times.1,
-                    crc32c::crc32c(&message.payload),
-                    message.payload.len() as i64,
-                    &message.payload[..]
-                ],
-            )? as u64;
+            let committed_at: i64 = row.get(7).unwrap_or_else(|_| now());
+            let acknowledged_at: Option<i64> = row.get(8).unwrap_or_default();
+            let insert = |series: Option<&[u8]>, seq: Option<u64>| {
+                self.transaction.execute(
+                    "INSERT INTO message
+                     (id, kind, series, seq, committed_at, acknowledged_at, crc, bytes, payload)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+                    params![
+                        message.id.as_bytes().as_slice(),
+                        message.kind as u8,
+                        series,
+                        seq,
+                        committed_at,
+                        acknowledged_at,
+                        crc32c::crc32c(&message.payload),
+                        message.payload.len() as i64,
+                        &message.payload[..]
+                    ],
+                )
+            };
+            *taken += match insert(series.as_deref(), seq) {
+                // Its number is another's here: it is delivered all the same.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    insert(None, None)?
+                }
+                inserted => inserted?,
+            } as u64;
+        }
+    }
+
+    /// Takes slides over, as far as they can be read.
+    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
+        let slides = other.slides("1").unwrap_or_default();
+        slides.iter().try_for_each(|slide| self.write_slide(slide))
+    }
+
+    /// Takes answers to commands over, as far as they can be read.
+    pub(super) fn take_answers(&self, other: &Database) -> Result<(), Trouble> {
+        for (request_id, reply) in other.answers().unwrap_or_default() {
+            self.write_answer(&request_id, &reply)?;
         }
         Ok(())
     }
 
-    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
-        let mut query = other.connection.prepare(
-            "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide ORDER BY rowid",
-        )?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Ok(slide) = slide(row) {
-                self.write_slide(&slide)?;
-            }
+    /// Closes every open slide but one, with its report: one may have been left open on a disk that could not be read when
+    /// the next was begun.
+    pub(super) fn close_all_but(&self, id: Uuid, rules: &Rules) -> Result<(), Trouble> {
+        let open = slides(&self.transaction, "closed_at IS NULL")?;
+        for slide in open.into_iter().filter(|slide| slide.id != id) {
+            let slide = slide.closed();
+            self.write_slide(&slide)?;
+            let report = to_json(&slide.message(rules));
+            self.add(Uuid::now_v7(), Kind::Report, None, &report)?;
         }
         Ok(())
     }

@@ -382,6 +382,104 @@ fn what_is_acknowledged_goes_even_where_the_index_has_lost_it() {
     assert_eq!(all_pending(&open(&dir)), []);
 }
 
+/// Damages pages in the middle, as a worn-out SD card would have it.
+fn wear_out(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 8192].fill(0xa5);
+    std::fs::write(path, &bytes).unwrap();
+}
+
+/// What the child of the next test does until it is cut off: it reads a damaged store.
+#[test]
+fn taking_over_child() {
+    let Ok(folder) = std::env::var("SMEARSCOPE_TEST_ASIDE") else {
+        return;
+    };
+    let path = PathBuf::from(folder).join("state/results.sqlite");
+    all_pending(&Store::open(options(Some(path))).unwrap());
+}
+
+#[test]
+fn a_power_cut_while_a_damaged_file_is_taken_over_loses_nothing_of_it() {
+    for place in [
+        "aside.renamed",
+        "aside.replaced",
+        "absorb",
+        "step.committed",
+    ] {
+        let dir = TempDir::new().unwrap();
+        let store = open(&dir);
+        for _ in 0..200 {
+            commit_sized(&store, 3000);
+        }
+        drop(store);
+        wear_out(&file(&dir));
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::taking_over_child"])
+            .env("SMEARSCOPE_TEST_ASIDE", dir.path())
+            .env("SMEARSCOPE_TEST_CRASH", format!("{place}:1"))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(!status.success(), "{place} is never passed");
+        let store = open(&dir);
+        let found: BTreeSet<u64> = seqs(&all_pending(&store)).into_iter().collect();
+        assert!(found.len() > 180, "{place}: {}", found.len());
+        // Once and for all.
+        drop(store);
+        assert_eq!(open(&dir).health().0.pending, found.len() as u64, "{place}");
+    }
+}
+
+#[test]
+fn a_slide_left_open_on_a_disk_that_could_not_be_read_is_closed_with_its_report() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    commit(&store);
+    let old = store.slide().unwrap().id;
+    drop(store);
+    let aside = dir.path().join("aside");
+    std::fs::rename(file(&dir), &aside).unwrap();
+    std::fs::create_dir(file(&dir)).unwrap();
+    let store = open(&dir);
+    let answer = Answer {
+        request_id: "r",
+        reply: b"{}",
+    };
+    let new = Uuid::from_u128(5);
+    store.start_slide(new, Some(answer)).unwrap();
+    std::fs::remove_dir(file(&dir)).unwrap();
+    std::fs::rename(&aside, file(&dir)).unwrap();
+    store.lock().retry_at = Instant::now();
+    store.maintain();
+    assert_eq!(store.slide().unwrap().id, new);
+    // A repeat is known here, too.
+    assert_eq!(store.answer("r").as_deref(), Some(&b"{}"[..]));
+    let reports: Vec<String> = all_pending(&store)
+        .iter()
+        .filter(|message| message.kind == Kind::Report)
+        .map(|message| {
+            serde_json::from_slice::<Value>(&message.payload).unwrap()["id"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert!(reports.contains(&old.to_string()), "{reports:?}");
+    drop(store);
+    let raw = rusqlite::Connection::open(file(&dir)).unwrap();
+    let open: u64 = raw
+        .query_row(
+            "SELECT count(*) FROM slide WHERE closed_at IS NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(open, 1);
+}
+
 #[test]
 fn a_damaged_file_is_set_aside_and_what_can_be_read_is_taken_over() {
     let dir = TempDir::new().unwrap();
@@ -391,11 +489,7 @@ fn a_damaged_file_is_set_aside_and_what_can_be_read_is_taken_over() {
     }
     let before = store.health().0;
     drop(store);
-    // A page in the middle, as a worn-out SD card would have it.
-    let mut bytes = std::fs::read(file(&dir)).unwrap();
-    let middle = bytes.len() / 2 / 4096 * 4096;
-    bytes[middle..middle + 8192].fill(0xa5);
-    std::fs::write(file(&dir), &bytes).unwrap();
+    wear_out(&file(&dir));
 
     let store = open(&dir);
     // Those before the damage are read a second time: under the same number.

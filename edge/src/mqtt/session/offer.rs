@@ -1,0 +1,173 @@
+//! What a session hands over, in which order, and what is too large for that.
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use smearscope_common::message::DeviceState;
+use smearscope_common::topic::Topic;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::super::Picture;
+use super::super::delivery::incident;
+use super::super::outbox::Refused;
+use super::{FAREWELL, LIVE, OVERHEAD, Session, Ticket, expiring, json};
+
+/// A live picture that is older is not worth showing.
+const PICTURE_EXPIRY_S: u32 = 60;
+/// Nobody waits longer for an answer.
+const REPLY_EXPIRY_S: u32 = 300;
+
+impl Session<'_> {
+    /// Hands one message over; `false` when there is none, or no room for it.
+    pub(super) fn offer_one(&mut self, is_over: bool) -> bool {
+        let Some(online) = self
+            .online
+            .as_ref()
+            .filter(|online| online.window.has_room())
+        else {
+            return false;
+        };
+        let announced = online.announced;
+        let delivery = &mut *self.delivery;
+        let device = &delivery.options.device;
+        if let Some((number, reply)) = delivery.replies.next() {
+            let properties = PublishProperties {
+                correlation_data: reply.correlation,
+                ..expiring(json(), REPLY_EXPIRY_S)
+            };
+            let ticket = Ticket::Reply(number);
+            return self.hand_over(reply.topic, false, reply.payload, properties, ticket);
+        }
+        if is_over {
+            let (topic, stopped) = (
+                Topic::Status.of(device),
+                delivery.options.status(DeviceState::Stopped),
+            );
+            self.farewell = Some(Instant::now() + FAREWELL);
+            return self.hand_over(topic, true, stopped, json(), Ticket::Stopped);
+        }
+        if let Some((revision, payload)) = delivery.slide.due() {
+            let (topic, payload) = (Topic::Slide.of(device), payload.clone());
+            delivery.slide.offer(revision);
+            return self.hand_over(topic, true, payload, json(), Ticket::Slide(revision));
+        }
+        if let Some(message) = delivery.outbox.next(Instant::now()) {
+            let topic = message.kind.topic().of(device);
+            let ticket = Ticket::Message(message.id);
+            return self.hand_over(topic, false, message.payload, json(), ticket);
+        }
+        // After everything else: a broker may close the connection for what isn't ours alone.
+        if let Some((topic, payload)) = delivery.options.announcements.get(announced).cloned() {
+            if let Some(online) = &mut self.online {
+                online.announced += 1;
+            }
+            let ticket = Ticket::Announcement(announced);
+            return self.hand_over(topic, true, payload, json(), ticket);
+        }
+        false
+    }
+
+    /// Says that we are there.
+    pub(super) fn tell_online(&mut self) {
+        let options = &self.delivery.options;
+        let (topic, status) = (
+            Topic::Status.of(&options.device),
+            options.status(DeviceState::Online),
+        );
+        self.hand_over(topic, true, status, json(), Ticket::Online);
+    }
+
+    /// Hands a message of QoS 1 over; `false` when that can't be done. One that is too large for the broker counts as done.
+    fn hand_over(
+        &mut self,
+        topic: String,
+        retain: bool,
+        payload: Bytes,
+        properties: PublishProperties,
+        ticket: Ticket,
+    ) -> bool {
+        let Some(online) = &mut self.online else {
+            return false;
+        };
+        let correlation = properties.correlation_data.as_ref().map_or(0, Bytes::len);
+        let size = topic.len() + payload.len() + correlation + OVERHEAD;
+        if size > online.max_packet {
+            self.too_large(&topic, size, &ticket);
+            return true;
+        }
+        let handed = self.client.try_publish_with_properties(
+            topic,
+            QoS::AtLeastOnce,
+            retain && online.keeps,
+            payload,
+            properties,
+        );
+        if handed.is_err() {
+            // rumqttc has stopped, and says why with the next event; then all is offered again.
+            return false;
+        }
+        online.window.handed_over(ticket);
+        true
+    }
+
+    /// A message of this size would end the connection. A result waits for the next one, whose broker may take more; what
+    /// is live is given up.
+    fn too_large(&mut self, topic: &str, size: usize, ticket: &Ticket) {
+        let Some(online) = &mut self.online else {
+            return;
+        };
+        let delivery = &mut *self.delivery;
+        match ticket {
+            Ticket::Message(id) => {
+                delivery.outbox.refuse(*id, Refused::Size, Instant::now());
+                if std::mem::replace(&mut online.has_too_large, true) {
+                    return;
+                }
+            }
+            Ticket::Reply(number) => delivery.replies.answered(*number),
+            Ticket::Slide(revision) => delivery.slide.answer(*revision),
+            Ticket::Online | Ticket::Announcement(_) | Ticket::Stopped => {}
+        }
+        let max = online.max_packet;
+        let reason = format!("{topic}: {size} bytes are more than the broker takes ({max})");
+        warn!("{reason}");
+        delivery.broker.refused += 1;
+        delivery.broker.last_refusal = Some(incident(reason));
+    }
+
+    /// Hands over what is live: it goes out at once or never.
+    pub(super) fn show(
+        &mut self,
+        topic: String,
+        retain: bool,
+        payload: Bytes,
+        properties: PublishProperties,
+    ) {
+        let Some(online) = &mut self.online else {
+            return;
+        };
+        if payload.len() + OVERHEAD > online.max_packet || online.live == LIVE {
+            return;
+        }
+        let handed = self.client.try_publish_with_properties(
+            topic,
+            QoS::AtMostOnce,
+            retain && online.keeps,
+            payload,
+            properties,
+        );
+        online.live += usize::from(handed.is_ok());
+    }
+
+    /// Shows the picture of a field.
+    pub(super) fn show_picture(&mut self, picture: Picture) {
+        let properties = PublishProperties {
+            content_type: Some("image/jpeg".into()),
+            user_properties: vec![("field_id".into(), picture.field_id.to_string())],
+            ..expiring(PublishProperties::default(), PICTURE_EXPIRY_S)
+        };
+        let topic = Topic::ImageField.of(&self.delivery.options.device);
+        self.show(topic, false, picture.jpeg, properties);
+    }
+}
