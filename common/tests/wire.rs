@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    FieldImage, FieldMessage, HealthMessage, Pong, Reply, Request, Resent, SlideMessage,
-    StatusMessage, WhichSlide,
+    FieldImage, FieldMessage, HealthMessage, LiveMessage, Pong, Reply, Request, Resent,
+    SlideMessage, StatusMessage, WhichSlide,
 };
 use uuid::Uuid;
 
@@ -115,6 +115,7 @@ fn what_boards_have_sent_is_read_and_nothing_of_it_has_gone() {
     board_sends::<SlideMessage>("slide-1", SlideMessage::SCHEMA);
     board_sends::<StatusMessage>("status-1", StatusMessage::SCHEMA);
     board_sends::<HealthMessage>("health-1", HealthMessage::SCHEMA);
+    board_sends::<LiveMessage>("live-1", LiveMessage::SCHEMA);
     board_sends::<Reply>("reply-1", Reply::SCHEMA);
 }
 
@@ -123,6 +124,8 @@ fn messages_of_the_beginning_of_version_1_have_the_meaning_that_they_had() {
     let field: FieldMessage = read(&one("field-1", "of-the-beginning")).unwrap();
     assert_eq!(field.series, Uuid::nil());
     assert!(field.slide.is_some());
+    assert_eq!((field.clock_synchronised, field.overlap), (None, None));
+    assert!(!field.analysis.cells[0].counted_before);
     assert_eq!(field.analysis.quality.cell_diameter, None);
     assert!(!field.analysis.quality.objective_too_low);
     let slide: SlideMessage = read(&one("slide-1", "of-the-beginning")).unwrap();

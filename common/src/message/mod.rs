@@ -9,6 +9,7 @@
 mod answer;
 mod command;
 mod health;
+mod live;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -26,9 +27,10 @@ pub use command::{
     SlideStart,
 };
 pub use health::{
-    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, HealthMessage, Incident,
+    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, Gated, HealthMessage, Incident,
     StoreHealth, StoreState,
 };
+pub use live::{LiveMessage, Verdict};
 
 /// What the model says of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +51,14 @@ pub struct CellResult {
     pub label: Label,
     /// The calibrated probability that it carries a parasite, 0 to 1.
     pub p_parasitized: f32,
+    /// Whether it was counted in a field before, which this one overlaps: it is not counted again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub counted_before: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether the picture can be trusted.
@@ -135,6 +145,10 @@ pub struct FieldMessage {
     pub slide: Option<Uuid>,
     /// When the camera took the picture, not when it was sent.
     pub captured_at: Timestamp,
+    /// Whether the board's clock was set by a network then; `null` where that can't be known, and from boards too old to
+    /// say it.
+    #[serde(default)]
+    pub clock_synchronised: Option<bool>,
     /// Where the picture came from: a file name or a camera.
     pub source: String,
     /// What was found.
@@ -142,8 +156,23 @@ pub struct FieldMessage {
     pub analysis: FieldAnalysis,
     /// What of it joined the slide's count.
     pub counted: Counts,
+    /// How it lies to the fields before it; `null` where it overlaps none, and where nobody looked, as in a replay.
+    #[serde(default)]
+    pub overlap: Option<FieldOverlap>,
     /// Which model decided.
     pub model: ModelRef,
+}
+
+/// How a field lies to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldOverlap {
+    /// The largest part of it that was seen in one of those fields, 0 to 1.
+    pub share: f32,
+    /// How many of its cells were counted before, and so were not counted again.
+    pub repeats: u64,
+    /// Whether there may be an overlap that could not be made out for certain: nothing was taken off for it, so that cells
+    /// may be counted twice.
+    pub is_uncertain: bool,
 }
 
 impl FieldMessage {
@@ -256,6 +285,7 @@ mod tests {
             boot_id: Uuid::from_u128(8),
             slide: Some(Uuid::from_u128(9)),
             captured_at: Timestamp::UNIX_EPOCH,
+            clock_synchronised: Some(false),
             source: "synthetic:1".into(),
             analysis: FieldAnalysis {
                 width: 640,
@@ -271,6 +301,7 @@ mod tests {
                     bbox: Rect::from([1, 2, 3, 4]),
                     label: Label::Parasitized,
                     p_parasitized: 0.75,
+                    counted_before: false,
                 }],
                 others: vec![Other {
                     bbox: Rect::from([5, 6, 7, 8]),
@@ -286,6 +317,7 @@ mod tests {
                 cells: 1,
                 parasitized: 1,
             },
+            overlap: None,
             model: ModelRef {
                 name: "m".into(),
                 version: "1".into(),
