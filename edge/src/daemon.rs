@@ -25,8 +25,11 @@ use uuid::Uuid;
 
 use crate::analyze::Analyzer;
 use crate::camera::{Camera, Frame};
+use crate::clock;
 use crate::config::Image;
-use crate::control::{Control, LastField};
+use crate::control::{Analysed, Control, LastField};
+use crate::field::{Confidence, CountedCells};
+use crate::live::Live;
 use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
 use crate::store::Store;
 use crate::words;
@@ -45,6 +48,26 @@ pub struct Station {
     /// Threads that do.
     pub workers: NonZeroUsize,
     /// Where fields come from.
+    pub source: Source,
+    /// Where results go first.
+    pub store: Arc<Store>,
+    /// The pictures for the dashboard.
+    pub image: Image,
+    /// Where results go from there.
+    pub mqtt: Options,
+}
+
+/// Where fields come from.
+pub enum Source {
+    /// What can wait: every picture becomes a field.
+    Played(Played),
+    /// What can't: some of its frames do.
+    Live(Live),
+}
+
+/// Pictures that are played.
+pub struct Played {
+    /// Where they come from.
     pub camera: Box<dyn Camera>,
     /// The shortest time between two fields.
     pub interval: Duration,
@@ -52,12 +75,6 @@ pub struct Station {
     pub fields: Option<u64>,
     /// Whether to stay online when the source has ended, until a signal.
     pub stay: bool,
-    /// Where results go first.
-    pub store: Arc<Store>,
-    /// The pictures for the dashboard.
-    pub image: Image,
-    /// Where results go from there.
-    pub mqtt: Options,
 }
 
 /// The two words that end a station.
@@ -140,15 +157,13 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     };
     let (model, workers) = (station.model, station.workers);
     let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &pictures));
-    let capture = Capture {
-        camera: station.camera,
+    let capture = tokio::spawn(capture(
+        station.source,
         control,
-        interval: station.interval,
-        fields: station.fields,
-        stay: station.stay,
-        stop: stop.clone(),
-    };
-    let capture = tokio::spawn(capture.run(frames));
+        store,
+        stop.clone(),
+        frames,
+    ));
 
     // Whichever fails stops the other, and must not wait for a broker for ever.
     let stop_on_error = |result: anyhow::Result<()>| {
@@ -191,64 +206,68 @@ async fn limit_patience(shutdown: Shutdown) {
     shutdown.give_up.cancel();
 }
 
-/// What takes the fields.
-struct Capture {
-    camera: Box<dyn Camera>,
+/// Takes fields from the source until it ends or a stop.
+async fn capture(
+    source: Source,
     control: Arc<Control>,
-    interval: Duration,
-    fields: Option<u64>,
-    stay: bool,
+    store: Arc<Store>,
     stop: CancellationToken,
+    frames: mpsc::Sender<Frame>,
+) -> anyhow::Result<()> {
+    match source {
+        Source::Played(played) => play(played, &control, &stop, &frames).await,
+        Source::Live(live) => spawn_blocking(move || live.run(&control, &store, &stop, &frames))
+            .await
+            .context("the camera broke down"),
+    }
 }
 
-impl Capture {
-    /// Takes fields at their pace, until the source ends, there are enough, or a stop.
-    async fn run(self, frames: mpsc::Sender<Frame>) -> anyhow::Result<()> {
-        let Self {
-            mut camera,
-            control,
-            stop,
-            ..
-        } = self;
-        // A pace of zero is no pace; `interval` wants some time.
-        let mut pace = interval(self.interval.max(Duration::from_millis(1)));
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut taken = 0;
-        while self.fields.is_none_or(|wanted| taken < wanted) {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                _ = pace.tick() => {}
+/// Takes fields at their pace, until the source ends, there are enough, or a stop.
+async fn play(
+    played: Played,
+    control: &Control,
+    stop: &CancellationToken,
+    frames: &mpsc::Sender<Frame>,
+) -> anyhow::Result<()> {
+    let mut camera = played.camera;
+    // A pace of zero is no pace; `interval` wants some time.
+    let mut pace = interval(played.interval.max(Duration::from_millis(1)));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut taken = 0;
+    while played.fields.is_none_or(|wanted| taken < wanted) {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = pace.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = control.next_wanted() => {}
+        }
+        let frame;
+        (camera, frame) = spawn_blocking(move || {
+            let frame = camera.next_frame();
+            (camera, frame)
+        })
+        .await
+        .context("the camera broke down")?;
+        let Some(frame) = frame? else {
+            control.ended();
+            if played.stay {
+                stop.cancelled().await;
             }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = control.next_wanted() => {}
-            }
-            let frame;
-            (camera, frame) = spawn_blocking(move || {
-                let frame = camera.next_frame();
-                (camera, frame)
-            })
-            .await
-            .context("the camera broke down")?;
-            let Some(frame) = frame? else {
-                control.ended();
-                if self.stay {
-                    stop.cancelled().await;
-                }
+            return Ok(());
+        };
+        taken += 1;
+        control.taken();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            sent = frames.send(frame) => if sent.is_err() {
+                // The analysis has failed and says so itself.
                 return Ok(());
-            };
-            taken += 1;
-            control.taken();
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                sent = frames.send(frame) => if sent.is_err() {
-                    // The analysis has failed and says so itself.
-                    return Ok(());
-                }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What turns frames into results.
@@ -274,14 +293,17 @@ impl Analysis {
         let mut last_image: Option<Instant> = None;
         // What was doubtful in the field before: told again only when it is something else.
         let mut doubtful = (false, false);
-        while let Some(frame) = frames.blocking_recv() {
-            if self.stop.is_cancelled() {
+        let mut counting = Counting::default();
+        loop {
+            self.control.free();
+            let Some(frame) = frames.blocking_recv().filter(|_| !self.stop.is_cancelled()) else {
                 break;
-            }
-            let analysis = analyzer
+            };
+            let mut analysis = analyzer
                 .analyze(&frame.image)
                 .with_context(|| format!("cannot analyse {}", frame.source))?;
-            let id = Uuid::now_v7();
+            let (joins, overlap) = counting.count(&frame, &mut analysis, self.store.open_slide());
+            let id = frame.id;
             let mut field = FieldMessage {
                 schema: FieldMessage::SCHEMA.into(),
                 id,
@@ -292,8 +314,10 @@ impl Analysis {
                 boot_id: self.boot_id,
                 slide: None,
                 captured_at: frame.captured_at,
+                clock_synchronised: clock::is_synchronised(),
                 source: frame.source,
                 counted: Counts::default(),
+                overlap,
                 analysis,
                 model: model.reference(),
             };
@@ -332,7 +356,14 @@ impl Analysis {
                 id,
                 image: Arc::new(frame.image),
             };
-            self.control.analysed(&field.source, quality.focus, last);
+            self.control.analysed(Analysed {
+                source: &field.source,
+                focus: quality.focus,
+                cell_diameter: quality.cell_diameter,
+                repeats: overlap.map_or(0, |overlap| overlap.repeats),
+                overlap_is_uncertain: overlap.is_some_and(|overlap| overlap.is_uncertain),
+                field: last,
+            });
         }
         Ok(())
     }

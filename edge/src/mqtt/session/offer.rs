@@ -160,6 +160,23 @@ impl Session<'_> {
         online.live += usize::from(handed.is_ok());
     }
 
+    /// Shows what a live camera sees. Where that is lost or back, the board's health follows at once.
+    pub(super) fn show_sight(&mut self) {
+        let Some((camera, live)) = self.delivery.live() else {
+            return;
+        };
+        let Some(online) = &mut self.online else {
+            return;
+        };
+        let now = Instant::now();
+        online.sight_at = now + SIGHT;
+        if std::mem::replace(&mut online.camera, camera) != camera {
+            online.health_at = now;
+        }
+        let topic = Topic::Live.of(&self.delivery.options.device);
+        self.show(topic, false, live, expiring(json(), SIGHT_EXPIRY_S));
+    }
+
     /// Shows the picture of a field.
     pub(super) fn show_picture(&mut self, picture: Picture) {
         let properties = PublishProperties {
