@@ -8,6 +8,7 @@ mod bench;
 mod broker;
 mod camera;
 mod cli;
+mod clock;
 mod config;
 mod control;
 mod daemon;

@@ -8,14 +8,12 @@ use uuid::Uuid;
 use super::Kind;
 use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slides};
 use super::failpoint;
+use crate::clock;
 use crate::mqtt::to_json;
 use crate::slide::{Rules, Slide};
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;
-/// Clocks that stand before 2026 were never set: boards have none that runs without power. A result from such a time
-/// has no age.
-const CLOCK_IS_SET: i64 = 1_767_225_600;
 
 /// Room and time that results get.
 #[derive(Clone, Copy, Debug)]
@@ -146,17 +144,18 @@ impl Step<'_> {
     /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
     /// was not. Gives what was lost by that.
     pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
+        // A result from before the clock was set has no age.
         let now = now();
         self.transaction.execute(
             "DELETE FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2",
-            [CLOCK_IS_SET, now - limits.keep_s],
+            [clock::IS_SET, now - limits.keep_s],
         )?;
-        let expired = if now < CLOCK_IS_SET {
+        let expired = if now < clock::IS_SET {
             0
         } else {
             self.transaction.execute(
                 "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2",
-                [CLOCK_IS_SET, now - limits.wait_s],
+                [clock::IS_SET, now - limits.wait_s],
             )?
         };
         failpoint::hit("prune.age");
