@@ -21,6 +21,7 @@ mod model;
 mod mqtt;
 mod named_file;
 mod overlay;
+mod report;
 mod schema;
 mod slide;
 mod station;

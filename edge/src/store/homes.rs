@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use smearscope_common::message::{Drops, SlideMessage};
+use smearscope_common::message::{Drops, SlideId, SlideMessage};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::database::{Database, Trouble};
 use super::failpoint;
 use super::step::{Limits, Step};
-use super::{Answer, Cursor, Kind, Message, Options, StoreError};
-use crate::mqtt::to_json;
+use super::{Answer, Cursor, Message, Options, StoreError};
+use crate::report::{self, Report};
 use crate::slide::Slide;
 
 /// How long a disk that can't take results is left alone before it is tried again.
@@ -208,7 +208,7 @@ impl Homes {
             }
         };
         if !self.slide.as_ref().is_some_and(Slide::is_open) && self.options.auto_start {
-            self.change_slide(Some(Slide::new(Uuid::now_v7())), None)?;
+            self.change_slide(Some(Slide::new(SlideId::new_unique())), None)?;
         }
         Ok(())
     }
@@ -220,15 +220,10 @@ impl Homes {
         answer: Option<Answer<'_>>,
     ) -> Result<Option<SlideMessage>, StoreError> {
         let closed = self.slide.clone().filter(Slide::is_open).map(Slide::closed);
-        let report = closed
-            .as_ref()
-            .map(|slide| slide.message(&self.options.rules));
-        let payload = report.as_ref().map(to_json);
-        let id = Uuid::now_v7();
+        let rules = self.options.rules.clone();
         self.write(|step, _| {
-            if let (Some(slide), Some(payload)) = (&closed, &payload) {
-                step.write_slide(slide)?;
-                step.add(id, Kind::Report, None, payload)?;
+            if let Some(slide) = &closed {
+                step.close_slide(slide, &rules)?;
             }
             if let Some(slide) = &next {
                 step.write_slide(slide)?;
@@ -238,8 +233,54 @@ impl Homes {
             }
             Ok(())
         })?;
+        let report = closed.as_ref().map(|slide| slide.message(&rules));
         self.slide = next.or(closed);
         Ok(report)
+    }
+
+    /// How many suspicious cells of a slide are kept: none where no report will be written.
+    pub(super) fn report_cells(&self) -> usize {
+        match self.options.path {
+            Some(_) => self.options.rules.report_cells,
+            None => 0,
+        }
+    }
+
+    /// The probability that a cell of the next field must have more of to be shown in the slide's report.
+    pub(super) fn suspect_floor(&self) -> f32 {
+        let most = self.report_cells();
+        match &self.slide {
+            Some(slide) if slide.is_open() && most > 0 => {
+                let floor = self.current().suspect_floor(&slide.id, most);
+                floor.unwrap_or(f32::INFINITY)
+            }
+            _ => f32::INFINITY,
+        }
+    }
+
+    /// The oldest report that is still to be written, and its folder; `None` while the disk can't take it. One that can't be
+    /// made any more is given up.
+    pub(super) fn next_report(&mut self) -> Option<(PathBuf, Report)> {
+        let path = self.options.path.as_ref()?;
+        let folder = folder_of(path).join(report::FOLDER);
+        if self.memory.is_some() {
+            return None;
+        }
+        loop {
+            let draft = self.disk.as_ref()?.next_report();
+            match draft {
+                Ok(Some(Ok(report))) => return Some((folder, report)),
+                Ok(Some(Err(slide))) => {
+                    error!("the report of the slide {slide:?} is damaged and can't be written");
+                    self.write(|step, _| step.end_report(&slide)).ok()?;
+                }
+                Ok(None) => return None,
+                Err(trouble) => {
+                    warn!("reports can't be read: {trouble}");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Pending messages behind the cursor: those of the disk are older than those in memory. An error says that the

@@ -12,6 +12,7 @@
 mod database;
 mod failpoint;
 mod homes;
+mod slides;
 mod step;
 
 use std::collections::BTreeSet;
@@ -20,14 +21,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smearscope_common::message::{Drops, SlideMessage, StoreHealth, StoreState};
+use smearscope_common::message::{Drops, SlideId, SlideMessage, StoreHealth, StoreState};
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::Topic;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::slide::{Rules, Slide};
+use crate::report;
+use crate::slide::{Rules, Seen, Slide};
 use database::{Database, Trouble};
 use homes::{Homes, memory};
 
@@ -81,14 +83,14 @@ pub struct Cursor {
 }
 
 /// What a field is told when it is committed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// The numbering.
     pub series: Uuid,
     /// The number.
     pub seq: u64,
     /// The slide that it joins.
-    pub slide: Option<Uuid>,
+    pub slide: Option<SlideId>,
     /// What of it joins that slide.
     pub counted: Counts,
 }
@@ -115,7 +117,7 @@ pub struct Options {
 pub enum StoreError {
     /// An id that another slide has.
     #[error("there was a slide {0} before: choose another id, or none")]
-    SlideExists(Uuid),
+    SlideExists(SlideId),
     /// There is no slide to close.
     #[error("no slide is open")]
     NoSlide,
@@ -144,6 +146,8 @@ pub struct Answer<'a> {
 /// The results of this board.
 pub struct Store {
     inner: Mutex<Homes>,
+    /// Held while files of reports are written, which takes longer than anything else should wait for.
+    reporting: Mutex<()>,
     changed: watch::Sender<()>,
 }
 
@@ -181,10 +185,14 @@ impl Store {
             },
         }
         inner.restore_slide()?;
-        Ok(Self {
+        let store = Self {
             inner: Mutex::new(inner),
+            reporting: Mutex::new(()),
             changed: watch::Sender::new(()),
-        })
+        };
+        // Of slides that were closed when the power went, or the disk was full.
+        store.write_reports();
+        Ok(store)
     }
 
     /// Tells of each change: something may be pending, or the slide's count is another.
@@ -193,30 +201,33 @@ impl Store {
     }
 
     /// Commits a field: gives it its number, adds its cells to the slide that is open, and makes it pending. `message` is
-    /// called with its place, maybe twice, and gives id and payload; `counts` is what was seen.
+    /// called with its place, maybe twice, and gives id and payload; `seen` is what may join the slide.
     ///
     /// # Errors
     /// [`StoreError::Unusable`].
     pub fn commit(
         &self,
-        counts: Counts,
+        seen: &Seen<'_>,
         mut message: impl FnMut(&Place) -> (Uuid, Bytes),
     ) -> Result<Place, StoreError> {
         let mut inner = self.lock();
         inner.recover();
         let slide = inner.slide.clone();
+        let report_cells = inner.report_cells();
         let (place, slide) = inner.write(|step, series| {
             let mut slide = slide.clone();
             let joined = slide.as_mut().filter(|slide| slide.is_open());
             let place = Place {
                 series,
                 seq: step.next_seq()?,
-                slide: joined.as_ref().map(|slide| slide.id),
-                counted: joined.as_ref().map_or(Counts::default(), |_| counts),
+                slide: joined.as_ref().map(|slide| slide.id.clone()),
+                counted: joined.as_ref().map_or(Counts::default(), |_| seen.counted),
             };
             if let Some(slide) = joined {
-                slide.add(counts);
+                slide.add(seen);
                 step.write_slide(slide)?;
+                let suspects = &seen.suspects[..seen.suspects.len().min(report_cells)];
+                step.add_suspects(&slide.id, place.seq, suspects, report_cells)?;
             }
             let (id, payload) = message(&place);
             step.add(id, Kind::Field, Some(place.seq), &payload)?;
@@ -226,6 +237,20 @@ impl Store {
         drop(inner);
         self.changed.send_replace(());
         Ok(place)
+    }
+
+    /// A picture was not analysed, for this cause. It is counted in the slide that is open, and kept with the next field.
+    pub fn turn_away(&self, cause: &'static str) {
+        let mut inner = self.lock();
+        if let Some(slide) = inner.slide.as_mut().filter(|slide| slide.is_open()) {
+            slide.turn_away(cause);
+        }
+    }
+
+    /// The probability that a cell of the next field must have more of to be shown in the slide's report; infinite where
+    /// none is shown.
+    pub fn suspect_floor(&self) -> f32 {
+        self.lock().suspect_floor()
     }
 
     /// The count of the slide that is open, or of the last one.
@@ -243,20 +268,21 @@ impl Store {
     /// [`StoreError::SlideExists`] or [`StoreError::Unusable`].
     pub fn start_slide(
         &self,
-        id: Uuid,
+        id: SlideId,
         answer: Option<Answer<'_>>,
     ) -> Result<Option<SlideMessage>, StoreError> {
         let mut inner = self.lock();
         let known = [&inner.disk, &inner.memory]
             .into_iter()
             .flatten()
-            .any(|database| database.knows_slide(id).unwrap_or(false));
+            .any(|database| database.knows_slide(&id).unwrap_or(false));
         if known {
             return Err(StoreError::SlideExists(id));
         }
         let closed = inner.change_slide(Some(Slide::new(id)), answer)?;
         drop(inner);
         self.changed.send_replace(());
+        self.write_reports();
         Ok(closed)
     }
 
@@ -272,7 +298,33 @@ impl Store {
         let closed = inner.change_slide(None, answer)?;
         drop(inner);
         self.changed.send_replace(());
+        self.write_reports();
         closed.ok_or(StoreError::NoSlide)
+    }
+
+    /// Writes the files of the reports whose slides are closed. What fails is tried again by [`Store::maintain`].
+    fn write_reports(&self) {
+        let _one_at_a_time = self.reporting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some((folder, report)) = self.lock().next_report() else {
+                return;
+            };
+            let slide = report.message.id.clone();
+            if let Err(error) = report::write(&folder, &report) {
+                warn!("the report of the slide {slide} can't be written now: {error:#}");
+                return;
+            }
+            let mut inner = self.lock();
+            if let Err(error) = inner.write(|step, _| step.end_report(slide.as_str())) {
+                warn!("the report of the slide {slide} will be written again: {error}");
+                return;
+            }
+            let keep = inner.options.rules.keep_reports;
+            let last = inner.current().last_slides(keep).unwrap_or_default();
+            drop(inner);
+            info!("the slide {slide} is reported in {}", folder.display());
+            report::remove_old(&folder, &last, keep);
+        }
     }
 
     /// What was answered to a command with this id, if it was one that changed something.
@@ -385,6 +437,8 @@ impl Store {
                 drops.expired, drops.no_room
             );
         }
+        drop(inner);
+        self.write_reports();
         drops
     }
 
@@ -448,6 +502,8 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+pub(crate) use slides::crc as slide_crc;
 
 #[cfg(test)]
 pub mod tests;

@@ -6,11 +6,9 @@ use smearscope_common::message::Drops;
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slides};
+use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put};
 use super::failpoint;
 use crate::clock;
-use crate::mqtt::to_json;
-use crate::slide::{Rules, Slide};
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;
@@ -67,26 +65,6 @@ impl Step<'_> {
                 payload
             ])?;
         failpoint::hit("step.message");
-        Ok(())
-    }
-
-    /// Writes a slide's count as it is now.
-    pub(super) fn write_slide(&self, slide: &Slide) -> Result<(), Trouble> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO slide (id, started_at, closed_at, fields, cells, parasitized)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = ?3, fields = ?4, cells = ?5, parasitized = ?6",
-            )?
-            .execute(params![
-                slide.id.as_bytes().as_slice(),
-                slide.started_at.to_string(),
-                slide.closed_at.map(|at| at.to_string()),
-                slide.fields,
-                slide.counts.cells,
-                slide.counts.parasitized
-            ])?;
-        failpoint::hit("step.slide");
         Ok(())
     }
 
@@ -282,29 +260,10 @@ impl Step<'_> {
         }
     }
 
-    /// Takes slides over, as far as they can be read.
-    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
-        let slides = other.slides("1").unwrap_or_default();
-        slides.iter().try_for_each(|slide| self.write_slide(slide))
-    }
-
     /// Takes answers to commands over, as far as they can be read.
     pub(super) fn take_answers(&self, other: &Database) -> Result<(), Trouble> {
         for (request_id, reply) in other.answers().unwrap_or_default() {
             self.write_answer(&request_id, &reply)?;
-        }
-        Ok(())
-    }
-
-    /// Closes every open slide but one, with its report: one may have been left open on a disk that could not be read when
-    /// the next was begun.
-    pub(super) fn close_all_but(&self, id: Uuid, rules: &Rules) -> Result<(), Trouble> {
-        let open = slides(&self.transaction, "closed_at IS NULL")?;
-        for slide in open.into_iter().filter(|slide| slide.id != id) {
-            let slide = slide.closed();
-            self.write_slide(&slide)?;
-            let report = to_json(&slide.message(rules));
-            self.add(Uuid::now_v7(), Kind::Report, None, &report)?;
         }
         Ok(())
     }
