@@ -20,7 +20,7 @@ use smearscope_common::topic::DeviceId;
 use crate::clock;
 use crate::config;
 
-pub use suspects::{Suspect, most_suspicious};
+pub use suspects::{Suspect, Wanted, most_suspicious};
 
 /// The most causes, and models, that a slide keeps apart: their words are the program's, but a file may be damaged.
 const MOST_KINDS: usize = 64;
@@ -85,7 +85,7 @@ pub struct Seen<'a> {
     pub focus: f32,
     /// What judged its cells.
     pub judge: &'a Judge,
-    /// The most suspicious of the counted cells, at best [`Rules::report_cells`] of them: see [`most_suspicious`].
+    /// The most suspicious of the counted cells: see [`most_suspicious`].
     pub suspects: &'a [Suspect],
 }
 
@@ -209,7 +209,11 @@ impl Slide {
         tally.sums.add(seen.counted);
         if seen.focus.is_finite() {
             tally.focus_sum += f64::from(seen.focus);
-            tally.focus_min = Some(tally.focus_min.map_or(seen.focus, |min| min.min(seen.focus)));
+            tally.focus_min = Some(
+                tally
+                    .focus_min
+                    .map_or(seen.focus, |min| min.min(seen.focus)),
+            );
         }
         let cells = seen.counted.cells;
         match tally
@@ -250,11 +254,12 @@ impl Slide {
         self.since = None;
         self.closed_at = Some(Timestamp::now());
         // Known to be right only if it was at both ends; known to be wrong if it was at one.
-        self.tally.clock_synchronised = match (self.tally.clock_synchronised, clock::is_synchronised()) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        };
+        self.tally.clock_synchronised =
+            match (self.tally.clock_synchronised, clock::is_synchronised()) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            };
         self
     }
 
@@ -268,7 +273,9 @@ impl Slide {
             _ => None,
         };
         let raw = estimate.as_ref();
-        let limit = raw.zip(validation).and_then(|(raw, v)| detection_limit(raw, v));
+        let limit = raw
+            .zip(validation)
+            .and_then(|(raw, v)| detection_limit(raw, v));
         let is_here = |v: &&Validation| Some(&v.dataset) == rules.site_validation.as_ref();
         let corrected = raw
             .zip(validation.filter(is_here))
@@ -358,4 +365,4 @@ fn entry<'m, T: Default>(map: &'m mut BTreeMap<String, T>, word: &str) -> Option
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

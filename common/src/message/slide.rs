@@ -264,7 +264,19 @@ mod tests {
             assert_eq!(serde_json::from_str::<SlideId>(&json).unwrap(), id);
         }
         for bad in [
-            "", ".", "..", ".hidden", "a/b", "a b", "+", "a#", "ä", "a\n", "a\0", "$a", &"9".repeat(65),
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "a b",
+            "+",
+            "a#",
+            "ä",
+            "a\n",
+            "a\0",
+            "$a",
+            &"9".repeat(65),
         ] {
             assert!(bad.parse::<SlideId>().is_err(), "{bad:?}");
         }
@@ -275,7 +287,14 @@ mod tests {
 
     #[test]
     fn a_refusal_quotes_little_of_a_long_id() {
-        let error = "x/".repeat(5000).parse::<SlideId>().unwrap_err().to_string();
-        assert!(error.len() < 300 && error.contains("64 characters"), "{error}");
+        let error = "x/"
+            .repeat(5000)
+            .parse::<SlideId>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.len() < 300 && error.contains("64 characters"),
+            "{error}"
+        );
     }
 }

@@ -32,9 +32,7 @@ pub fn corrected(
         + centre.powi(2) * sensitivity.variance
         + (1.0 - centre).powi(2) * specificity.variance;
     let half = Z_95 * variance.sqrt() / youden;
-    let shift = 2.0
-        * z2
-        * (centre * sensitivity.variance - (1.0 - centre) * specificity.variance);
+    let shift = 2.0 * z2 * (centre * sensitivity.variance - (1.0 - centre) * specificity.variance);
     let middle = centre + shift;
     let ends = (
         (middle - half).clamp(0.0, rate),
@@ -93,7 +91,10 @@ mod tests {
         // 23 of 150 at 0.96 and 0.89: 5.1 %, as in epiR's documentation of `epi.prev`.
         let found = corrected(&raw(150, 23), rate(96, 100), rate(89, 100)).unwrap();
         assert!((found.percent - 5.1).abs() < 0.05, "{found:?}");
-        assert!(found.low == 0.0 && found.high > 12.0 && found.high < 18.0, "{found:?}");
+        assert!(
+            found.low == 0.0 && found.high > 12.0 && found.high < 18.0,
+            "{found:?}"
+        );
         // Fewer than the model errs: nothing is left, and not less than nothing.
         let none = corrected(&raw(1000, 20), rate(900, 1000), rate(965, 1000)).unwrap();
         assert_eq!((none.percent, none.low), (0.0, 0.0));

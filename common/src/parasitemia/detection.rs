@@ -99,7 +99,10 @@ mod tests {
     fn what_a_model_makes_by_itself_is_below_its_limit() {
         let model = specific(1930, 2000);
         let clean = detection_limit(&raw(5000, 175), &model).unwrap();
-        assert!(!clean.is_above && clean.percent > 4.3 && clean.percent < 5.0, "{clean:?}");
+        assert!(
+            !clean.is_above && clean.percent > 4.3 && clean.percent < 5.0,
+            "{clean:?}"
+        );
         assert!((clean.false_positives.percent - 3.5).abs() < 1e-9);
         assert_eq!(clean.false_positives.dataset, "a lab");
         assert!(detection_limit(&raw(5000, 300), &model).unwrap().is_above);
@@ -113,7 +116,11 @@ mod tests {
     fn a_model_that_was_never_wrong_has_a_limit_all_the_same() {
         let limit = detection_limit(&raw(5000, 0), &specific(300, 300)).unwrap();
         assert!(limit.percent > 1.2 && !limit.is_above, "{limit:?}");
-        assert!(detection_limit(&raw(5000, 150), &specific(300, 300)).unwrap().is_above);
+        assert!(
+            detection_limit(&raw(5000, 150), &specific(300, 300))
+                .unwrap()
+                .is_above
+        );
     }
 
     #[test]
@@ -121,7 +128,11 @@ mod tests {
         let mut model = specific(1, 1);
         model.specificity.hits = 2;
         assert_eq!(detection_limit(&raw(100, 1), &model), None);
-        model.specificity = Rate { value: 0.9, hits: 0, n: 0 };
+        model.specificity = Rate {
+            value: 0.9,
+            hits: 0,
+            n: 0,
+        };
         assert_eq!(detection_limit(&raw(100, 1), &model), None);
     }
 

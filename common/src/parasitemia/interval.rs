@@ -21,8 +21,7 @@ pub fn wilson(hits: u64, n: u64) -> Option<(f64, f64)> {
 pub(super) fn score_interval(rate: f64, n: f64, quantile: f64) -> (f64, f64) {
     let q2 = quantile * quantile;
     let centre = (rate + q2 / (2.0 * n)) / (1.0 + q2 / n);
-    let half =
-        quantile / (1.0 + q2 / n) * (rate * (1.0 - rate) / n + q2 / (4.0 * n * n)).sqrt();
+    let half = quantile / (1.0 + q2 / n) * (rate * (1.0 - rate) / n + q2 / (4.0 * n * n)).sqrt();
     // At rates of 0 and 1 the exact ends are 0 and 1; rounding must not move them past the rate.
     (
         (centre - half).clamp(0.0, rate),
@@ -66,7 +65,13 @@ mod tests {
 
     #[test]
     fn student_s_quantiles_match_the_printed_tables() {
-        for (degrees, quantile) in [(1, 12.706), (4, 2.776), (9, 2.262), (29, 2.045), (60, 2.000)] {
+        for (degrees, quantile) in [
+            (1, 12.706),
+            (4, 2.776),
+            (9, 2.262),
+            (29, 2.045),
+            (60, 2.000),
+        ] {
             assert!((student_95(degrees) - quantile).abs() < 6e-4, "{degrees}");
         }
         assert!((student_95(100_000) - Z_95).abs() < 5e-5);

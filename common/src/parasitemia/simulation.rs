@@ -72,7 +72,10 @@ fn the_interval_holds_the_truth_95_times_in_100_for_independent_and_for_clustere
         println!("icc {icc}: {mean:.3}, by fields {by_fields:.3?}");
         assert!((0.93..=0.97).contains(&mean), "icc {icc}: {mean}");
         for (fields, held) in FIELDS.iter().zip(by_fields) {
-            assert!((0.90..=0.985).contains(&held), "{fields} fields, icc {icc}: {held}");
+            assert!(
+                (0.90..=0.985).contains(&held),
+                "{fields} fields, icc {icc}: {held}"
+            );
         }
     }
 }
@@ -80,7 +83,11 @@ fn the_interval_holds_the_truth_95_times_in_100_for_independent_and_for_clustere
 #[test]
 fn an_interval_for_independent_cells_would_not_do_for_clustered_fields() {
     let mut chance = ChaCha8Rng::seed_from_u64(2);
-    let slide = Slide { fields: 30, cells: 120, icc: 0.02 };
+    let slide = Slide {
+        fields: 30,
+        cells: 120,
+        icc: 0.02,
+    };
     let held = (0..400).filter(|_| {
         let p = slide.draw(&mut chance, 0.02).counts.parasitemia().unwrap();
         (p.low..=p.high).contains(&2.0)
@@ -89,13 +96,18 @@ fn an_interval_for_independent_cells_would_not_do_for_clustered_fields() {
 }
 
 #[test]
-fn the_corrected_rate_is_unbiased_before_it_is_put_into_its_bounds_and_its_interval_holds_the_truth() {
+fn the_corrected_rate_is_unbiased_before_it_is_put_into_its_bounds_and_its_interval_holds_the_truth()
+ {
     let mut chance = ChaCha8Rng::seed_from_u64(3);
     let (sensitivity, specificity) = (0.90, 0.98);
     let (mut all_held, mut settings) = (0.0, 0.0);
     for icc in [0.0, 0.005] {
         for truth in [0.0, 0.01, 0.05, 0.2] {
-            let slide = Slide { fields: 40, cells: 120, icc };
+            let slide = Slide {
+                fields: 40,
+                cells: 120,
+                icc,
+            };
             let raw_rate = truth * sensitivity + (1.0 - truth) * (1.0 - specificity);
             let (mut sum, mut squares, mut held) = (0.0, 0.0, 0.0);
             let slides = 400;
@@ -113,8 +125,14 @@ fn the_corrected_rate_is_unbiased_before_it_is_put_into_its_bounds_and_its_inter
             let n = f64::from(slides);
             let mean = sum / n;
             let error = ((squares / n - mean * mean) / n).sqrt();
-            println!("icc {icc}, truth {truth}: mean {mean:.5} ± {error:.5}, held {:.3}", held / n);
-            assert!((mean - truth).abs() < 3.5 * error, "icc {icc}, {truth}: {mean}");
+            println!(
+                "icc {icc}, truth {truth}: mean {mean:.5} ± {error:.5}, held {:.3}",
+                held / n
+            );
+            assert!(
+                (mean - truth).abs() < 3.5 * error,
+                "icc {icc}, {truth}: {mean}"
+            );
             all_held += held / n;
             settings += 1.0;
         }
@@ -127,7 +145,11 @@ fn the_corrected_rate_is_unbiased_before_it_is_put_into_its_bounds_and_its_inter
 fn a_clean_slide_is_taken_for_more_than_its_model_s_errors_once_in_forty_times() {
     let mut chance = ChaCha8Rng::seed_from_u64(4);
     for icc in [0.0, 0.005] {
-        let slide = Slide { fields: 45, cells: 120, icc };
+        let slide = Slide {
+            fields: 45,
+            cells: 120,
+            icc,
+        };
         let above = |chance: &mut ChaCha8Rng, rate: f64| {
             let slides = 400;
             let above = (0..slides).filter(|_| {

@@ -153,12 +153,18 @@ pub fn remove_old(folder: &Path, last: &[String], keep: usize) {
         let slide = page.file_stem().unwrap_or_default().to_string_lossy();
         last.iter().any(|id| *id == slide)
     };
-    let old = pages.iter().map(|(_, page)| page).filter(|page| !is_last(page));
+    let old = pages
+        .iter()
+        .map(|(_, page)| page)
+        .filter(|page| !is_last(page));
     for page in old.take(too_many) {
         for ending in ENDINGS {
             match fs::remove_file(page.with_extension(ending)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    warn!("the old report {} can't be removed: {error}", page.display());
+                    warn!(
+                        "the old report {} can't be removed: {error}",
+                        page.display()
+                    );
                 }
                 _ => {}
             }

@@ -114,11 +114,7 @@ fn finding(m: &SlideMessage) -> (&'static str, String, Vec<String>) {
         }
         SlideState::BelowDetectionLimit => {
             let meaning = [counted].into_iter().chain(below).collect();
-            (
-                "below",
-                "Below the limit of detection".into(),
-                meaning,
-            )
+            ("below", "Below the limit of detection".into(), meaning)
         }
         SlideState::Sufficient => {
             let finding = format!("Parasitemia {} (raw)", percent(raw.percent));
@@ -265,7 +261,10 @@ fn counting(m: &SlideMessage) -> Vec<Fact> {
 fn models(m: &SlideMessage) -> Vec<Vec<Fact>> {
     let facts = |used: &smearscope_common::message::SlideModel| {
         let mut facts = vec![
-            fact("Model", format!("{} {}", used.model.name, used.model.version)),
+            fact(
+                "Model",
+                format!("{} {}", used.model.name, used.model.version),
+            ),
             fact("SHA-256", used.model.sha256.clone()),
             fact("Has counted", count(used.cells, "cell")),
         ];

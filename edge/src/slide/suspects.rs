@@ -22,24 +22,40 @@ pub struct Suspect {
     pub picture: Vec<u8>,
 }
 
-/// Up to `most` of the cells whose probability is above `above`, the most suspicious first, cut out of their field.
+/// Which cells of a field would be shown in its slide's report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted {
+    /// How many at most.
+    pub most: usize,
+    /// Only those whose probability is above this.
+    pub above: f32,
+}
+
+impl Wanted {
+    /// None of them.
+    pub const NONE: Self = Self {
+        most: 0,
+        above: f32::INFINITY,
+    };
+}
+
+/// The wanted cells of those that were counted, the most suspicious first, cut out of their field.
 ///
 /// # Errors
 /// When a picture can't be encoded.
 pub fn most_suspicious(
     field: &RgbImage,
-    cells: &[CellResult],
-    most: usize,
-    above: f32,
+    counted: &[CellResult],
+    wanted: Wanted,
 ) -> Result<Vec<Suspect>, ImageError> {
-    let mut found: Vec<&CellResult> = cells
+    let mut found: Vec<&CellResult> = counted
         .iter()
-        .filter(|cell| cell.p_parasitized > above)
+        .filter(|cell| cell.p_parasitized > wanted.above)
         .collect();
     found.sort_by(|a, b| b.p_parasitized.total_cmp(&a.p_parasitized));
     found
         .into_iter()
-        .take(most)
+        .take(wanted.most)
         .filter_map(|cell| Some((cell, cut_out(field, cell.bbox)?)))
         .map(|(cell, picture)| {
             Ok(Suspect {
@@ -65,7 +81,9 @@ fn cut_out(field: &RgbImage, bbox: Rect) -> Option<RgbImage> {
     };
     let (x, w) = range(bbox.x, bbox.w, field.width())?;
     let (y, h) = range(bbox.y, bbox.h, field.height())?;
-    Some(RgbImage::from_fn(w, h, |i, j| *field.get_pixel(x + i, y + j)))
+    Some(RgbImage::from_fn(w, h, |i, j| {
+        *field.get_pixel(x + i, y + j)
+    }))
 }
 
 #[cfg(test)]
@@ -91,7 +109,8 @@ mod tests {
             cell([0, 0, 20, 20], 0.9),
             cell([190, 90, 10, 10], 0.2),
         ];
-        let found = most_suspicious(&field, &cells, 2, 0.0).unwrap();
+        let wanted = |most, above| Wanted { most, above };
+        let found = most_suspicious(&field, &cells, wanted(2, 0.0)).unwrap();
         assert_eq!(
             found.iter().map(|s| s.p_parasitized).collect::<Vec<_>>(),
             [0.9, 0.5]
@@ -105,8 +124,9 @@ mod tests {
         let picture = decode(&found[1].picture).unwrap();
         assert!(picture.get_pixel(16, 16)[0] < 120);
         assert!(picture.get_pixel(3, 3)[0] > 150);
-        assert_eq!(most_suspicious(&field, &cells, 9, 0.5).unwrap().len(), 1);
-        assert_eq!(most_suspicious(&field, &cells, 0, 0.0).unwrap(), []);
+        let above = most_suspicious(&field, &cells, wanted(9, 0.5)).unwrap();
+        assert_eq!(above.len(), 1);
+        assert_eq!(most_suspicious(&field, &cells, Wanted::NONE).unwrap(), []);
     }
 
     #[test]
@@ -119,7 +139,11 @@ mod tests {
             cell([0, 0, u32::MAX, 1], f32::NAN),
             cell([0, 0, u32::MAX, 1], 0.6),
         ];
-        let found = most_suspicious(&field, &cells, 9, 0.0).unwrap();
+        let wanted = Wanted {
+            most: 9,
+            above: 0.0,
+        };
+        let found = most_suspicious(&field, &cells, wanted).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].p_parasitized, 0.6);
     }

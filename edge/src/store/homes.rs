@@ -14,7 +14,7 @@ use super::failpoint;
 use super::step::{Limits, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
 use crate::report::{self, Report};
-use crate::slide::Slide;
+use crate::slide::{Slide, Wanted};
 
 /// How long a disk that can't take results is left alone before it is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(30);
@@ -246,15 +246,15 @@ impl Homes {
         }
     }
 
-    /// The probability that a cell of the next field must have more of to be shown in the slide's report.
-    pub(super) fn suspect_floor(&self) -> f32 {
+    /// Which cells of the next field would be shown in the slide's report.
+    pub(super) fn wanted_suspects(&self) -> Wanted {
         let most = self.report_cells();
         match &self.slide {
             Some(slide) if slide.is_open() && most > 0 => {
-                let floor = self.current().suspect_floor(&slide.id, most);
-                floor.unwrap_or(f32::INFINITY)
+                let above = self.current().suspect_floor(&slide.id, most);
+                above.map_or(Wanted::NONE, |above| Wanted { most, above })
             }
-            _ => f32::INFINITY,
+            _ => Wanted::NONE,
         }
     }
 

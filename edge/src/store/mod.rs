@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::report;
-use crate::slide::{Rules, Seen, Slide};
+use crate::slide::{Rules, Seen, Slide, Wanted};
 use database::{Database, Trouble};
 use homes::{Homes, memory};
 
@@ -247,10 +247,10 @@ impl Store {
         }
     }
 
-    /// The probability that a cell of the next field must have more of to be shown in the slide's report; infinite where
-    /// none is shown.
-    pub fn suspect_floor(&self) -> f32 {
-        self.lock().suspect_floor()
+    /// Which cells of the next field would be shown in the slide's report: none while no slide is open, or where no report
+    /// will be written.
+    pub fn wanted_suspects(&self) -> Wanted {
+        self.lock().wanted_suspects()
     }
 
     /// The count of the slide that is open, or of the last one.
@@ -304,7 +304,10 @@ impl Store {
 
     /// Writes the files of the reports whose slides are closed. What fails is tried again by [`Store::maintain`].
     fn write_reports(&self) {
-        let _one_at_a_time = self.reporting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self
+            .reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some((folder, report)) = self.lock().next_report() else {
                 return;

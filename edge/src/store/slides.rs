@@ -254,8 +254,8 @@ pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
     let closed_at: Option<String> = row.get(2)?;
     let fields: u64 = row.get(3)?;
     let tally_text: String = row.get(6)?;
-    let tally: Tally = serde_json::from_str(&tally_text)
-        .map_err(|error| no_slide(6, Type::Text, error.into()))?;
+    let tally: Tally =
+        serde_json::from_str(&tally_text).map_err(|error| no_slide(6, Type::Text, error.into()))?;
     let counts = tally.sums.counts;
     let is_sound = row.get::<_, u32>(7)?
         == crc(&id, &started_at, closed_at.as_deref(), fields, &tally_text)
@@ -283,7 +283,10 @@ pub(crate) fn crc(
     fields: u64,
     tally: &str,
 ) -> u32 {
-    let text = format!("{id}\n{started_at}\n{}\n{fields}\n{tally}", closed_at.unwrap_or_default());
+    let text = format!(
+        "{id}\n{started_at}\n{}\n{fields}\n{tally}",
+        closed_at.unwrap_or_default()
+    );
     crc32c::crc32c(text.as_bytes())
 }
 
