@@ -351,7 +351,7 @@ impl Database {
         if let Some(slide) = slide {
             step.write_slide(slide)?;
             step.keep_suspects(&slide.id, rules.report_cells)?;
-            step.close_all_but(slide.id, rules)?;
+            step.close_all_but(&slide.id, rules)?;
         }
         if let Some(name) = name {
             let before: String = get(&step.transaction, TAKEN_OVER)?.unwrap_or_default();

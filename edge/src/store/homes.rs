@@ -258,21 +258,19 @@ impl Homes {
         }
     }
 
-    /// The oldest report that is still to be written, and its folder; `None` while the disk can't take it. One that can't be
-    /// made any more is given up.
-    pub(super) fn next_report(&mut self) -> Option<(PathBuf, Report)> {
-        let path = self.options.path.as_ref()?;
-        let folder = folder_of(path).join(report::FOLDER);
+    /// The oldest report that is still to be written, with its number and its folder; `None` while the disk can't take it. One
+    /// that can't be made any more is given up.
+    pub(super) fn next_report(&mut self) -> Option<(i64, PathBuf, Report)> {
+        let folder = folder_of(self.options.path.as_ref()?).join(report::FOLDER);
         if self.memory.is_some() {
             return None;
         }
         loop {
-            let draft = self.disk.as_ref()?.next_report();
-            match draft {
-                Ok(Some(Ok(report))) => return Some((folder, report)),
-                Ok(Some(Err(slide))) => {
-                    error!("the report of the slide {slide:?} is damaged and can't be written");
-                    self.write(|step, _| step.end_report(&slide)).ok()?;
+            match self.disk.as_ref()?.next_report() {
+                Ok(Some((n, Some(report)))) => return Some((n, folder, report)),
+                Ok(Some((n, None))) => {
+                    error!("the report of a slide is damaged and can't be written as a file");
+                    self.write(|step, _| step.end_report(n)).ok()?;
                 }
                 Ok(None) => return None,
                 Err(trouble) => {

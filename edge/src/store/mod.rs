@@ -309,7 +309,7 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         loop {
-            let Some((folder, report)) = self.lock().next_report() else {
+            let Some((n, folder, report)) = self.lock().next_report() else {
                 return;
             };
             let slide = report.message.id.clone();
@@ -318,7 +318,7 @@ impl Store {
                 return;
             }
             let mut inner = self.lock();
-            if let Err(error) = inner.write(|step, _| step.end_report(slide.as_str())) {
+            if let Err(error) = inner.write(|step, _| step.end_report(n)) {
                 warn!("the report of the slide {slide} will be written again: {error}");
                 return;
             }

@@ -65,13 +65,13 @@ impl Step<'_> {
             "INSERT OR REPLACE INTO report (slide, crc, payload) VALUES (?1, ?2, ?3)",
             params![slide.id.as_str(), crc32c::crc32c(&payload), &payload[..]],
         )?;
-        let too_many: Vec<String> = self
+        let too_many: Vec<i64> = self
             .transaction
-            .prepare_cached("SELECT slide FROM report ORDER BY n DESC LIMIT -1 OFFSET ?1")?
+            .prepare_cached("SELECT n FROM report ORDER BY n DESC LIMIT -1 OFFSET ?1")?
             .query_map([MOST_REPORTS], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         failpoint::hit("step.report");
-        too_many.iter().try_for_each(|slide| self.end_report(slide))
+        too_many.into_iter().try_for_each(|n| self.end_report(n))
     }
 
     /// Closes every open slide but one, with its report: one may have been left open on a disk that could not be read when
@@ -133,11 +133,18 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A report is written, or given up.
-    pub(super) fn end_report(&self, slide: &str) -> Result<(), Trouble> {
-        for table in ["report", "suspect"] {
-            self.transaction
-                .execute(&format!("DELETE FROM {table} WHERE slide = ?1"), [slide])?;
+    /// The report of this number is written, or given up.
+    pub(super) fn end_report(&self, n: i64) -> Result<(), Trouble> {
+        self.transaction.execute(
+            "DELETE FROM suspect WHERE slide = (SELECT slide FROM report WHERE n = ?1)",
+            [n],
+        )?;
+        let ended = self
+            .transaction
+            .execute("DELETE FROM report WHERE n = ?1", [n])?;
+        // One that is read and can't be found would be written for ever.
+        if ended == 0 {
+            return Err(Trouble::Damaged("its rows are out of order".into()));
         }
         Ok(())
     }
@@ -163,31 +170,38 @@ impl Step<'_> {
     }
 }
 
-/// What a report is made of, or the slide whose report can't be made any more.
-pub(super) type Draft = Result<Report, String>;
+/// A report that is still to be written: its number, and what it is made of; `None` where it can't be made any more.
+pub(super) type Draft = (i64, Option<Report>);
 
 impl Database {
     /// The oldest report that is still to be written.
     pub(super) fn next_report(&self) -> Result<Option<Draft>, Trouble> {
-        let found: Option<(String, u32, Vec<u8>)> = self
+        type Row = (String, u32, Vec<u8>);
+        let found: Option<(i64, rusqlite::Result<Row>)> = self
             .connection
-            .prepare_cached("SELECT slide, crc, payload FROM report ORDER BY n LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .prepare_cached("SELECT n, slide, crc, payload FROM report ORDER BY n LIMIT 1")?
+            .query_row([], |row| {
+                let read = || Ok((row.get(1)?, row.get(2)?, row.get(3)?));
+                Ok((row.get(0)?, read()))
+            })
             .optional()?;
-        let Some((slide, crc, payload)) = found else {
+        let Some((n, row)) = found else {
             return Ok(None);
         };
-        let message = serde_json::from_slice::<SlideMessage>(&payload)
-            .ok()
-            .filter(|message| crc32c::crc32c(&payload) == crc && message.id.as_str() == slide);
+        let message = row.ok().and_then(|(slide, crc, payload)| {
+            let message: SlideMessage = serde_json::from_slice(&payload).ok()?;
+            let is_sound = crc32c::crc32c(&payload) == crc && message.id.as_str() == slide;
+            is_sound.then_some(message)
+        });
         let Some(message) = message else {
-            return Ok(Some(Err(slide)));
+            return Ok(Some((n, None)));
         };
         let cells = self.suspects(Some(&message.id))?;
-        Ok(Some(Ok(Report {
+        let report = Report {
             message,
             cells: cells.into_iter().map(|(_, cell)| cell).collect(),
-        })))
+        };
+        Ok(Some((n, Some(report))))
     }
 
     /// The probability that a cell must have more of to be among the `most` suspicious ones of a slide.
