@@ -498,5 +498,13 @@ fn stores() -> Seeds {
                 0xF2, 0x1D, 0x00, 0x10, 0xA5, 0x03, 0x32, 0x00, 0x00, 0x53, 0xB0, 0x81,
             ],
         ),
+        // Found by chance: `health` counted one message more than were handed out.
+        (
+            "one-flipped-bit",
+            files(&[
+                &[0x06, 0x90, 0x30, 0xFE, 0x00],
+                &[0x50, 0x03, 0xE2, 0x00, 0x00],
+            ]),
+        ),
     ]
 }

@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::slide::{Judge, Rules, Seen, Suspect};
-use crate::store::{Answer, Cursor, Kind, Message, Options, Store, StoreError, slide_crc};
+use crate::store::{
+    Answer, Cursor, Kind, Message, Options, Store, StoreError, checksum, slide_checksum,
+};
 
 /// The most changes of one input.
 const MAX_CHANGES: usize = 64;
@@ -297,6 +299,7 @@ fn made(folder: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
                 row[1] = (Kind::Report as i64).into();
                 row[2] = Value::Null;
                 row[3] = Value::Null;
+                row[CRC] = checksum_of(&row).expect("a report's row is sound");
             }
             if n % 3 == 0 {
                 row[5] = 1_800_000_000.into();
@@ -426,7 +429,14 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
         let _ = match bytes.byte() % 14 {
             0..=4 => {
                 let payload = sealed(usize::from(bytes.byte()));
-                let row = altered(sound_message(n, &payload), bytes);
+                let which = bytes.number(2);
+                let mut row = altered(sound_message(n, &payload), which, bytes);
+                // Unless it is the checksum that is wrong, the others are values that were meant.
+                if which >> CRC & 1 == 0
+                    && let Some(crc) = checksum_of(&row)
+                {
+                    row[CRC] = crc;
+                }
                 let inserted = insert(&connection, "message", &row);
                 if inserted.is_ok() {
                     damage.note(&row);
@@ -436,7 +446,7 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
             5 => insert(
                 &connection,
                 "slide",
-                &altered(sound_slide(n, n % 2 == 0), bytes),
+                &altered(sound_slide(n, n % 2 == 0), bytes.number(2), bytes),
             ),
             6 => {
                 let sound = [
@@ -444,7 +454,11 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
                     text(&format!("r{n}")),
                     b"{}".to_vec().into(),
                 ];
-                insert(&connection, "answer", &altered(sound, bytes))
+                insert(
+                    &connection,
+                    "answer",
+                    &altered(sound, bytes.number(2), bytes),
+                )
             }
             7 => {
                 let key = text(KEYS[usize::from(bytes.byte()) % KEYS.len()]);
@@ -464,8 +478,16 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
                 damage.is_of_a_newer_version = !(0..=1).contains(&version);
                 connection.pragma_update(None, "user_version", version)
             }
-            12 => insert(&connection, "suspect", &altered(sound_suspect(n), bytes)),
-            13 => insert(&connection, "report", &altered(sound_report(n), bytes)),
+            12 => insert(
+                &connection,
+                "suspect",
+                &altered(sound_suspect(n), bytes.number(2), bytes),
+            ),
+            13 => insert(
+                &connection,
+                "report",
+                &altered(sound_report(n), bytes.number(2), bytes),
+            ),
             _ => {
                 let part = PARTS[usize::from(bytes.byte()) % PARTS.len()];
                 match part.strip_prefix("COLUMN ") {
@@ -490,13 +512,14 @@ fn sound(connection: &Connection) -> rusqlite::Result<BTreeSet<Uuid>> {
     let rows = query.query_map([], |row| {
         let kind = row.get::<_, u8>(1)?;
         let payload: Vec<u8> = row.get(3)?;
-        let is_sound = row.get::<_, u32>(2)? == crc32c::crc32c(&payload)
-            && [Kind::Field, Kind::Report]
-                .iter()
-                .any(|known| *known as u8 == kind)
-            && row.get(4)?;
+        let crc: u32 = row.get(2)?;
+        let is_pending: bool = row.get(4)?;
         let id = Uuid::from_slice(&row.get::<_, Vec<u8>>(0)?).ok();
-        Ok(id.filter(|_| is_sound))
+        let is_sound = |id: &Uuid| {
+            let kind = Kind::of(kind).filter(|kind| checksum(*id, *kind, &payload) == crc);
+            is_pending && kind.is_some()
+        };
+        Ok(id.filter(is_sound))
     })?;
     Ok(rows.filter_map(Result::ok).flatten().collect())
 }
@@ -508,15 +531,14 @@ impl Damage {
             return;
         };
         self.wrong.retain(|(of, _)| of != id);
-        if row[6] != Value::from(i64::from(crc32c::crc32c(payload))) {
+        if checksum_of(row).as_ref() != Some(&row[CRC]) {
             self.wrong.push((id.clone(), payload.clone()));
         }
     }
 }
 
-/// Some of a row's values in place of sound ones.
-fn altered<const N: usize>(mut row: [Value; N], bytes: &mut Bytes<'_>) -> [Value; N] {
-    let which = bytes.number(2);
+/// Other values in a row's place for those that `which` has bits of, the first the lowest.
+fn altered<const N: usize>(mut row: [Value; N], which: u64, bytes: &mut Bytes<'_>) -> [Value; N] {
     for (i, value) in row.iter_mut().enumerate() {
         if which >> i & 1 == 1 {
             *value = bytes.value();
@@ -542,18 +564,30 @@ fn insert(connection: &Connection, table: &str, row: &[Value]) -> rusqlite::Resu
         .map(drop)
 }
 
+/// Where a message's row has its checksum.
+const CRC: usize = 6;
+
+/// The checksum that a message's row must have, if it can be a message's.
+fn checksum_of(row: &[Value]) -> Option<Value> {
+    let (Value::Blob(id), Value::Integer(kind), Value::Blob(payload)) = (&row[0], &row[1], &row[8])
+    else {
+        return None;
+    };
+    let kind = Kind::of(u8::try_from(*kind).ok()?)?;
+    let crc = checksum(Uuid::from_slice(id).ok()?, kind, payload);
+    Some(i64::from(crc).into())
+}
+
 fn sound_message(n: u8, payload: &[u8]) -> [Value; 10] {
+    let id = Uuid::from_u128(1000 + u128::from(n));
     [
-        Uuid::from_u128(1000 + u128::from(n))
-            .as_bytes()
-            .to_vec()
-            .into(),
+        id.as_bytes().to_vec().into(),
         (Kind::Field as i64).into(),
         series().as_bytes().to_vec().into(),
         (i64::from(n) + 1).into(),
         1_800_000_000.into(),
         Value::Null,
-        i64::from(crc32c::crc32c(payload)).into(),
+        i64::from(checksum(id, Kind::Field, payload)).into(),
         (payload.len() as i64).into(),
         payload.to_vec().into(),
         Value::Null,
@@ -577,7 +611,7 @@ fn sound_slide(n: u8, is_closed: bool) -> [Value; 8] {
         30.into(),
         2.into(),
         text(TALLY),
-        i64::from(slide_crc(id.as_str(), BEGUN, closed, 3, TALLY)).into(),
+        i64::from(slide_checksum(id.as_str(), BEGUN, closed, 3, TALLY)).into(),
     ]
 }
 

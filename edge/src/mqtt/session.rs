@@ -193,6 +193,7 @@ impl<'d> Session<'d> {
         };
         if online.health_at <= now {
             online.health_at = now + HEALTH;
+            self.delivery.slide.try_again();
             if std::mem::take(&mut online.is_untold) {
                 self.tell_online();
             }
@@ -328,7 +329,10 @@ impl<'d> Session<'d> {
                 format!("a result ({reason:?}); next try in {wait:.0?}")
             }
             Ticket::Slide(revision) => {
-                delivery.slide.answer(revision);
+                match is_accepted {
+                    true => delivery.slide.answer(revision),
+                    false => delivery.slide.refuse(revision),
+                }
                 format!("the slide's count ({reason:?})")
             }
             Ticket::Online => {

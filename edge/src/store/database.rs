@@ -147,6 +147,15 @@ impl Database {
         Ok(get(&self.connection, "last_seq")?.unwrap_or(0))
     }
 
+    /// The place of the last message in the order of all; 0 where there is none.
+    pub(super) fn last_message(&self) -> i64 {
+        self.connection
+            .query_row("SELECT ifnull(max(n), 0) FROM message", [], |row| {
+                row.get(0)
+            })
+            .unwrap_or(0)
+    }
+
     /// Begins a step of which all or nothing happens.
     pub(super) fn step(&mut self) -> Result<Step<'_>, Trouble> {
         Ok(Step {
@@ -245,6 +254,29 @@ impl Database {
         Ok(found.and_then(Result::ok))
     }
 
+    /// Whether there is a message with this id, acknowledged or not.
+    pub(super) fn has(&self, id: &[u8]) -> Result<bool, Trouble> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM message WHERE id = ?1")?
+            .exists([id])?)
+    }
+
+    /// The bytes of a message that is not acknowledged; `None` where there is none of this id.
+    pub(super) fn pending_bytes(&self, id: Uuid) -> Result<Option<u64>, Trouble> {
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT CASE WHEN bytes BETWEEN 0 AND ?2 THEN bytes ELSE 0 END FROM message
+                 WHERE id = ?1 AND acknowledged_at IS NULL",
+            )?
+            .query_row(params![id.as_bytes().as_slice(), u32::MAX], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(found)
+    }
+
     /// How many messages are not acknowledged, and their bytes.
     pub(super) fn pending_totals(&self) -> Result<(u64, u64), Trouble> {
         Ok(self
@@ -331,6 +363,9 @@ impl Database {
         rules: &Rules,
     ) -> Result<u64, Trouble> {
         let step = self.step()?;
+        if name.is_none() {
+            step.take_back_last(other)?;
+        }
         let mut taken = 0;
         // From both ends, since a damaged page hides what is behind it.
         for order in ["ASC", "DESC"] {
@@ -404,6 +439,12 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// What a row has in `crc`. Of the id too: with a flipped bit in it, it would be another message's.
+pub(crate) fn checksum(id: Uuid, kind: Kind, payload: &[u8]) -> u32 {
+    let head = crc32c::crc32c_append(crc32c::crc32c(id.as_bytes()), &[kind as u8]);
+    crc32c::crc32c_append(head, payload)
+}
+
 /// A row as a message; the inner error has the number of a damaged one.
 pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     let n: i64 = row.get(0)?;
@@ -418,7 +459,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     let (Ok(id), Some(kind)) = (Uuid::from_slice(&id), Kind::of(kind)) else {
         return Ok(Err(n));
     };
-    if crc32c::crc32c(&payload) != crc {
+    if checksum(id, kind, &payload) != crc {
         return Ok(Err(n));
     }
     Ok(Ok(Message {
@@ -440,6 +481,16 @@ pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {
         no_room: count("no_room")?,
         damaged: count("damaged")?,
     })
+}
+
+/// What is in use of a database's file, in bytes.
+pub(super) fn used_bytes(connection: &Connection) -> Result<u64, Trouble> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT (page_count - freelist_count) * page_size
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )?
+        .query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn get<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, Trouble> {

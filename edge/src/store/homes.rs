@@ -9,7 +9,7 @@ use smearscope_common::message::{Drops, SlideId, SlideMessage};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::database::{Database, Trouble};
+use super::database::{Database, Trouble, used_bytes};
 use super::failpoint;
 use super::step::{Limits, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
@@ -45,6 +45,8 @@ pub(super) struct Homes {
     pub(super) ask_at: Instant,
     /// When the store was opened.
     pub(super) opened: Instant,
+    /// The last message of the disk that was there before; 0 where the disk's file is another now.
+    pub(super) old: i64,
 }
 
 impl Homes {
@@ -113,6 +115,7 @@ impl Homes {
     /// Sets a damaged file aside, makes a new one, and takes over what can be read of the old one.
     pub(super) fn replace_damaged(&mut self, path: &Path) -> Result<(), Trouble> {
         self.disk = None;
+        self.old = 0;
         let aside = set_aside(path)?;
         failpoint::hit("aside.renamed");
         self.set_aside.push(aside.display().to_string());
@@ -187,10 +190,15 @@ impl Homes {
         if !is_writable(path) {
             return Err(Trouble::Unusable("its folder can't be written".into()));
         }
+        let memory = self.memory.as_ref().expect("checked by the caller");
+        // Once in the log and once in the file. A disk without that room needn't be asked with everything.
+        let room = rustix::fs::statvfs(folder_of(path)).map(|disk| disk.f_bavail * disk.f_frsize);
+        if room.is_ok_and(|room| room < 2 * used_bytes(&memory.connection).unwrap_or(0)) {
+            return Err(Trouble::Unusable("its disk is full".into()));
+        }
         // Opened anew: the old handle may be of a disk that was pulled out.
         self.disk = None;
         let mut disk = Database::open(path)?;
-        let memory = self.memory.as_ref().expect("checked by the caller");
         let moved = disk.absorb(memory, None, self.slide.as_ref(), &self.options.rules);
         self.disk = Some(disk);
         self.take_over(path);
@@ -221,9 +229,11 @@ impl Homes {
     ) -> Result<Option<SlideMessage>, StoreError> {
         let closed = self.slide.clone().filter(Slide::is_open).map(Slide::closed);
         let rules = self.options.rules.clone();
+        // The same if a disk fails that has written it all the same.
+        let id = Uuid::now_v7();
         self.write(|step, _| {
             if let Some(slide) = &closed {
-                step.close_slide(slide, &rules)?;
+                step.close_slide(slide, &rules, id)?;
             }
             if let Some(slide) = &next {
                 step.write_slide(slide)?;
@@ -371,6 +381,12 @@ impl Homes {
             } else {
                 seconds(options.max_wait)
             },
+            // Whatever the clock says, what was committed by this run is no older than the run.
+            expires_to: if self.opened.elapsed() < options.max_wait {
+                self.old
+            } else {
+                i64::MAX
+            },
         };
         self.write(|step, _| step.prune(limits))
             .unwrap_or_else(|error| {
@@ -388,9 +404,9 @@ impl Homes {
                 totals.1 += bytes;
             }
             for id in &self.acknowledged {
-                if let Ok(Some(message)) = database.message(*id) {
+                if let Ok(Some(bytes)) = database.pending_bytes(*id) {
                     totals.0 = totals.0.saturating_sub(1);
-                    totals.1 = totals.1.saturating_sub(message.payload.len() as u64);
+                    totals.1 = totals.1.saturating_sub(bytes);
                 }
             }
         }

@@ -30,8 +30,10 @@ use uuid::Uuid;
 
 use crate::report;
 use crate::slide::{Rules, Seen, Slide, Wanted};
+pub(crate) use database::checksum;
 use database::{Database, Trouble};
 use homes::{Homes, memory};
+pub(crate) use slides::checksum as slide_checksum;
 
 /// So many acknowledgements are written in one transaction: one lost with the power is a repeat, and no more.
 const BATCH: usize = 64;
@@ -47,7 +49,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(number: u8) -> Option<Self> {
+    pub(crate) fn of(number: u8) -> Option<Self> {
         [Self::Field, Self::Report]
             .into_iter()
             .find(|kind| *kind as u8 == number)
@@ -168,12 +170,14 @@ impl Store {
             generation: 0,
             ask_at: Instant::now(),
             opened: Instant::now(),
+            old: 0,
             options,
         };
         match inner.options.path.clone() {
             None => inner.memory = Some(memory()?),
             Some(path) => match Database::open(&path) {
                 Ok(disk) => {
+                    inner.old = disk.last_message();
                     inner.disk = Some(disk);
                     inner.take_over(&path);
                 }
@@ -399,8 +403,10 @@ impl Store {
             return Err(StoreError::Range { from, to });
         }
         let mut inner = self.lock();
-        // Else one of them would be found acknowledged at the next flush.
+        // Else one of them would be found acknowledged at the next flush. Where they can't be written, they are sent once
+        // more with the others.
         inner.write_acknowledged();
+        inner.acknowledged.clear();
         let series = series.unwrap_or_else(|| inner.series());
         let found = inner
             .write_everywhere(|step| step.resend(series, from, to))
@@ -505,8 +511,6 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-pub(crate) use slides::crc as slide_crc;
 
 #[cfg(test)]
 pub mod tests;

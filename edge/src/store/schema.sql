@@ -11,7 +11,7 @@ CREATE TABLE message (
     committed_at INTEGER NOT NULL,
     -- Null while the broker has not acknowledged it.
     acknowledged_at INTEGER,
-    -- CRC-32C of the payload: SQLite doesn't notice a flipped bit.
+    -- CRC-32C of id, kind and payload: SQLite doesn't notice a flipped bit.
     crc INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     payload BLOB NOT NULL

@@ -27,7 +27,7 @@ impl Step<'_> {
         let closed_at = slide.closed_at.map(|at| at.to_string());
         let tally = String::from_utf8(to_json(&slide.tally_now()).into())
             .map_err(|_| Trouble::Unusable("a slide's tally is no text".into()))?;
-        let crc = crc(
+        let crc = checksum(
             slide.id.as_str(),
             &started_at,
             closed_at.as_deref(),
@@ -56,11 +56,16 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Writes a closed slide with its report: the message, and what its files are to be made of.
-    pub(super) fn close_slide(&self, slide: &Slide, rules: &Rules) -> Result<(), Trouble> {
+    /// Writes a closed slide with its report: the message, which gets this id, and what its files are to be made of.
+    pub(super) fn close_slide(
+        &self,
+        slide: &Slide,
+        rules: &Rules,
+        id: Uuid,
+    ) -> Result<(), Trouble> {
         self.write_slide(slide)?;
         let payload = to_json(&slide.message(rules));
-        self.add(Uuid::now_v7(), Kind::Report, None, &payload)?;
+        self.add(id, Kind::Report, None, &payload)?;
         self.transaction.execute(
             "INSERT OR REPLACE INTO report (slide, crc, payload) VALUES (?1, ?2, ?3)",
             params![slide.id.as_str(), crc32c::crc32c(&payload), &payload[..]],
@@ -80,7 +85,7 @@ impl Step<'_> {
         let open = slides(&self.transaction, "closed_at IS NULL")?;
         open.into_iter()
             .filter(|slide| slide.id != *id)
-            .try_for_each(|slide| self.close_slide(&slide.closed(), rules))
+            .try_for_each(|slide| self.close_slide(&slide.closed(), rules, Uuid::now_v7()))
     }
 
     /// Adds cells of a field to the most suspicious ones of a slide, of which `most` stay.
@@ -272,7 +277,7 @@ pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
         serde_json::from_str(&tally_text).map_err(|error| no_slide(6, Type::Text, error.into()))?;
     let counts = tally.sums.counts;
     let is_sound = row.get::<_, u32>(7)?
-        == crc(&id, &started_at, closed_at.as_deref(), fields, &tally_text)
+        == checksum(&id, &started_at, closed_at.as_deref(), fields, &tally_text)
         && (row.get::<_, u64>(4)?, row.get::<_, u64>(5)?) == (counts.cells, counts.parasitized)
         && fields.max(counts.cells) <= MAX_COUNT as u64
         && tally.is_possible(fields);
@@ -290,7 +295,7 @@ pub(super) fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
 }
 
 /// The checksum of a slide's row.
-pub(crate) fn crc(
+pub(crate) fn checksum(
     id: &str,
     started_at: &str,
     closed_at: Option<&str>,

@@ -1,12 +1,14 @@
 //! Changes to a database, of which all or none are made.
 
 use jiff::Timestamp;
-use rusqlite::{ErrorCode, Transaction, params};
+use rusqlite::{ErrorCode, OptionalExtension, Transaction, params};
 use smearscope_common::message::Drops;
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put};
+use super::database::{
+    Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, used_bytes,
+};
 use super::failpoint;
 use crate::clock;
 
@@ -22,6 +24,8 @@ pub(super) struct Limits {
     pub(super) keep_s: i64,
     /// How long a result may wait to be acknowledged, in seconds.
     pub(super) wait_s: i64,
+    /// The last message that can have waited for so long.
+    pub(super) expires_to: i64,
 }
 
 /// Changes of which all or none are made: those of a step that is dropped are not.
@@ -60,7 +64,7 @@ impl Step<'_> {
                 series,
                 seq,
                 now(),
-                crc32c::crc32c(payload),
+                checksum(id, kind, payload),
                 payload.len() as i64,
                 payload
             ])?;
@@ -132,13 +136,13 @@ impl Step<'_> {
             0
         } else {
             self.transaction.execute(
-                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2",
-                [clock::IS_SET, now - limits.wait_s],
+                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2 AND n <= ?3",
+                [clock::IS_SET, now - limits.wait_s, limits.expires_to],
             )?
         };
         failpoint::hit("prune.age");
         let mut no_room = 0;
-        while self.used_bytes()? > limits.bytes {
+        while used_bytes(&self.transaction)? > limits.bytes {
             let kept = self.transaction.execute(
                 "DELETE FROM message WHERE n IN
                  (SELECT n FROM message WHERE acknowledged_at IS NOT NULL ORDER BY n LIMIT 32)",
@@ -177,16 +181,6 @@ impl Step<'_> {
         Ok(())
     }
 
-    pub(super) fn used_bytes(&self) -> Result<u64, Trouble> {
-        Ok(self
-            .transaction
-            .prepare_cached(
-                "SELECT (page_count - freelist_count) * page_size
-                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-            )?
-            .query_row([], |row| row.get(0))?)
-    }
-
     pub(super) fn count_drops(&self, more: Drops) -> Result<(), Trouble> {
         let before = drops(&self.transaction)?;
         for (key, value) in [
@@ -195,6 +189,29 @@ impl Step<'_> {
             ("damaged", before.damaged + more.damaged),
         ] {
             put(&self.transaction, key, value.min(MAX_COUNT as u64))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the last number back where `other` has its message under another number: its step was told to have failed, by a
+    /// disk that had written it all the same, and nobody has seen it.
+    pub(super) fn take_back_last(&self, other: &Database) -> Result<(), Trouble> {
+        let last: u64 = get(&self.transaction, "last_seq")?.unwrap_or(0);
+        let id: Option<Vec<u8>> = self
+            .transaction
+            .query_row(
+                "SELECT id FROM message WHERE series = ?1 AND seq = ?2",
+                params![self.series.as_bytes().as_slice(), last],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(id) = id else {
+            return Ok(());
+        };
+        if other.has(&id)? {
+            self.transaction
+                .execute("DELETE FROM message WHERE id = ?1", [id])?;
+            put(&self.transaction, "last_seq", last - 1)?;
         }
         Ok(())
     }
@@ -244,7 +261,7 @@ impl Step<'_> {
                         seq,
                         committed_at,
                         acknowledged_at,
-                        crc32c::crc32c(&message.payload),
+                        checksum(message.id, message.kind, &message.payload),
                         message.payload.len() as i64,
                         &message.payload[..]
                     ],

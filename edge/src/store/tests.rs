@@ -239,6 +239,80 @@ fn what_waits_too_long_is_given_up_and_counted() {
 }
 
 #[test]
+fn a_clock_that_jumps_ages_nothing_that_was_committed_since_the_start() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let dir = TempDir::new().unwrap();
+    let open = || {
+        Store::open(Options {
+            max_wait: 2 * HOUR,
+            ..options(Some(file(&dir)))
+        })
+        .unwrap()
+    };
+    commit(&open());
+    let store = open();
+    commit(&store);
+    // The clock goes three hours ahead, and the start was more than one hour ago.
+    let mut inner = store.lock();
+    let disk = inner.disk.as_ref().unwrap();
+    disk.connection
+        .execute("UPDATE message SET committed_at = committed_at - 10800", [])
+        .unwrap();
+    inner.opened = Instant::now().checked_sub(HOUR + HOUR / 60).unwrap();
+    drop(inner);
+    assert_eq!(store.maintain().expired, 1);
+    assert_eq!(seqs(&all_pending(&store)), [2]);
+    store.lock().opened = Instant::now().checked_sub(2 * HOUR).unwrap();
+    assert_eq!(store.maintain().expired, 1);
+}
+
+#[test]
+fn a_step_that_failed_and_was_written_all_the_same_is_one_message() {
+    let dir = TempDir::new().unwrap();
+    let mut disk = Database::open(&file(&dir)).unwrap();
+    let mut memory = Database::in_memory().unwrap();
+    let add = |database: &mut Database, id: u128, payload: &[u8]| {
+        let step = database.step().unwrap();
+        let seq = step.next_seq().unwrap();
+        step.add(Uuid::from_u128(id), Kind::Field, Some(seq), payload)
+            .unwrap();
+        step.commit().unwrap();
+    };
+    add(&mut disk, 1, b"first");
+    add(&mut disk, 2, b"of the disk");
+    add(&mut memory, 2, b"of the memory, and seen");
+    add(&mut memory, 3, b"last");
+    disk.absorb(&memory, None, None, &options(None).rules)
+        .unwrap();
+    let payloads: Vec<_> = disk
+        .pending(0, 9, 1000)
+        .unwrap()
+        .into_iter()
+        .map(|message| message.payload)
+        .collect();
+    assert_eq!(payloads, ["first", "of the memory, and seen", "last"]);
+    assert_eq!(disk.last_seq().unwrap(), 1, "the next is its second");
+}
+
+#[test]
+fn what_is_sent_again_is_so_even_while_its_acknowledgement_can_t_be_written() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    commit(&store);
+    // As after a failure of the disk, which is not asked for a while.
+    let mut inner = store.lock();
+    inner.memory = Some(memory().unwrap());
+    inner.ask_at = Instant::now() + RETRY;
+    drop(inner);
+    store.acknowledge(all_pending(&store)[0].id);
+    store.flush();
+    assert_eq!(all_pending(&store), []);
+    let series = store.lock().disk.as_ref().unwrap().series();
+    assert_eq!(store.resend(Some(series), 1, 1).unwrap(), 1);
+    assert_eq!(seqs(&all_pending(&store)), [1]);
+}
+
+#[test]
 fn a_row_whose_bits_have_flipped_is_not_published() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
@@ -256,6 +330,15 @@ fn a_row_whose_bits_have_flipped_is_not_published() {
     let store = open(&dir);
     assert_eq!(seqs(&all_pending(&store)), [1, 3]);
     assert_eq!(store.health().1.damaged, 1);
+    drop(store);
+    // It would be another message's.
+    changed(
+        &dir,
+        "UPDATE message SET id = CAST(x'00' || substr(id, 2) AS BLOB) WHERE seq = 3",
+    );
+    let store = open(&dir);
+    assert_eq!(seqs(&all_pending(&store)), [1]);
+    assert_eq!(store.health().1.damaged, 2);
 }
 
 /// Changes a store's file behind the daemon's back.
