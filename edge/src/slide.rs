@@ -216,12 +216,12 @@ impl Slide {
             );
         }
         let cells = seen.counted.cells;
-        match tally
+        let known = tally
             .models
-            .iter_mut()
-            .find(|known| known.model == seen.judge.model)
-        {
-            Some(known) => known.cells += cells,
+            .iter()
+            .position(|known| known.model == seen.judge.model);
+        match known {
+            Some(index) => tally.models[index].cells += cells,
             None if tally.models.len() < MOST_KINDS => tally.models.push(SlideModel {
                 model: seen.judge.model.clone(),
                 cells,
