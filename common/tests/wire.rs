@@ -130,6 +130,15 @@ fn messages_of_the_beginning_of_version_1_have_the_meaning_that_they_had() {
     assert!(!field.analysis.quality.objective_too_low);
     let slide: SlideMessage = read(&one("slide-1", "of-the-beginning")).unwrap();
     assert_eq!(slide.closed_at, None);
+    assert_eq!(
+        (
+            slide.cells_to_go,
+            slide.duration_s,
+            slide.clock_synchronised
+        ),
+        (None, None, None)
+    );
+    assert!(slide.models.is_empty() && slide.detection_limit.is_none());
 }
 
 #[test]
@@ -178,6 +187,7 @@ fn gives<T: Serialize + DeserializeOwned>(name: &str) {
 #[test]
 fn what_commands_gave_is_read() {
     gives::<WhichSlide>("slide-start");
+    gives::<WhichSlide>("slide-start-as-written");
     gives::<WhichSlide>("slide-stop");
     gives::<FieldImage>("image-get");
     gives::<Resent>("results-resend");

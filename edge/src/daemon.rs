@@ -31,6 +31,7 @@ use crate::control::{Analysed, Control, LastField};
 use crate::field::{Confidence, CountedCells};
 use crate::live::Live;
 use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
+use crate::slide::{Judge, Seen, most_suspicious};
 use crate::store::Store;
 use crate::words;
 
@@ -290,6 +291,10 @@ impl Analysis {
         pictures: &mpsc::Sender<Picture>,
     ) -> anyhow::Result<()> {
         let mut analyzer = Analyzer::new(model, workers)?;
+        let judge = Judge {
+            model: model.reference(),
+            validation: model.card().validation.clone(),
+        };
         let mut last_image: Option<Instant> = None;
         // What was doubtful in the field before: told again only when it is something else.
         let mut doubtful = (false, false);
@@ -322,10 +327,20 @@ impl Analysis {
                 model: model.reference(),
             };
             let counts = field.analysis.counts;
-            let place = self.store.commit(counts, |place| {
+            let wanted = self.store.wanted_suspects();
+            let suspects = most_suspicious(&frame.image, &field.analysis.cells, wanted)
+                .context("cannot encode a cell's picture")?;
+            let seen = Seen {
+                counted: counts,
+                not_counted: None,
+                focus: field.analysis.quality.focus,
+                judge: &judge,
+                suspects: &suspects,
+            };
+            let place = self.store.commit(&seen, |place| {
                 field.seq = place.seq;
                 field.series = place.series;
-                field.slide = place.slide;
+                field.slide.clone_from(&place.slide);
                 field.counted = place.counted;
                 (id, to_json(&field))
             })?;

@@ -51,10 +51,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     if let Some(doubt) = config.mqtt.doubt() {
         warn!("{doubt}");
     }
-    let rules = Rules {
-        device: config.device.id.clone(),
-        cells_needed: config.slide.cells_needed,
-    };
+    let rules = Rules::new(config.device.id.clone(), &config.slide);
     let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 60 * 60));
     let store = Store::open(store::Options {
         path: Some(config.store.path(&config.device.id)?),
@@ -72,6 +69,9 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         )],
     };
     let model = Arc::new(model::load(config.model.path.as_deref())?);
+    if let Some(doubt) = config.slide.doubt(model.card().validation.as_ref()) {
+        warn!("{doubt}");
+    }
     Ok(Station {
         device: config.device.id.clone(),
         workers: config.model.workers.unwrap_or_else(all_cores),
@@ -135,10 +135,7 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             max_bytes: DEMO_BYTES,
             keep: DEMO_KEEPS,
             max_wait: Duration::MAX,
-            rules: Rules {
-                device: args.device.clone(),
-                cells_needed: config::Slide::default().cells_needed,
-            },
+            rules: Rules::new(args.device.clone(), &config::Slide::default()),
             auto_start: true,
         })?;
         let station = Station {

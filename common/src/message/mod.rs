@@ -10,6 +10,7 @@ mod answer;
 mod command;
 mod health;
 mod live;
+mod slide;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::geometry::Rect;
-use crate::parasitemia::{Counts, Parasitemia};
+use crate::parasitemia::Counts;
 use crate::segment::Other;
 use crate::topic::DeviceId;
 
@@ -31,6 +32,10 @@ pub use health::{
     StoreHealth, StoreState,
 };
 pub use live::{LiveMessage, Verdict};
+pub use slide::{
+    FocusOfFields, InvalidSlideId, LeftOut, MAX_SLIDE_ID, ParasitesPerUl, SlideId, SlideMessage,
+    SlideModel, SlideState, TurnedAway,
+};
 
 /// What the model says of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -142,7 +147,7 @@ pub struct FieldMessage {
     /// The start of the program that numbered it.
     pub boot_id: Uuid,
     /// The slide that the field belongs to; `null` for a field that was seen while no slide was open.
-    pub slide: Option<Uuid>,
+    pub slide: Option<SlideId>,
     /// When the camera took the picture, not when it was sent.
     pub captured_at: Timestamp,
     /// Whether the board's clock was set by a network then; `null` where that can't be known, and from boards too old to
@@ -178,53 +183,6 @@ pub struct FieldOverlap {
 impl FieldMessage {
     /// The schema of this version.
     pub const SCHEMA: &str = "smearscope.field/1";
-}
-
-/// `slide`: the running count; `slide/report`: the count of a closed slide.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SlideMessage {
-    /// [`SlideMessage::SCHEMA`].
-    #[schemars(description = "Names this schema and its version.", extend("const" = SlideMessage::SCHEMA))]
-    pub schema: String,
-    /// The slide.
-    pub id: Uuid,
-    /// The board.
-    pub device: DeviceId,
-    /// When it was begun.
-    pub started_at: Timestamp,
-    /// How many fields joined the count.
-    pub fields: u64,
-    /// The cells of those fields.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// `null` before the first cell.
-    pub parasitemia: Option<Parasitemia>,
-    /// How the interval was made: `wilson`.
-    pub interval: String,
-    /// How many cells make the count sufficient.
-    pub cells_needed: u64,
-    /// Whether the count says enough.
-    pub state: SlideState,
-    /// When it was closed; `null` while fields join it.
-    #[serde(default)]
-    pub closed_at: Option<Timestamp>,
-}
-
-impl SlideMessage {
-    /// The schema of this version.
-    pub const SCHEMA: &str = "smearscope.slide/1";
-}
-
-/// Whether a slide's count says enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SlideState {
-    /// Fewer cells than asked for.
-    Insufficient,
-    /// As many as asked for, but the rate can't be told from the model's false positives.
-    BelowDetectionLimit,
-    /// As many as asked for.
-    Sufficient,
 }
 
 /// Whether a board is there.
@@ -283,7 +241,7 @@ mod tests {
             seq: 1,
             series: Uuid::from_u128(6),
             boot_id: Uuid::from_u128(8),
-            slide: Some(Uuid::from_u128(9)),
+            slide: Some(Uuid::from_u128(9).into()),
             captured_at: Timestamp::UNIX_EPOCH,
             clock_synchronised: Some(false),
             source: "synthetic:1".into(),

@@ -7,15 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
-use smearscope_common::message::Drops;
-use smearscope_common::parasitemia::Counts;
+use smearscope_common::message::{Drops, SlideId};
 use tracing::warn;
 use uuid::Uuid;
 
 use super::failpoint;
+use super::slides;
 use super::step::Step;
 use super::{Kind, Message};
 use crate::slide::{Rules, Slide};
@@ -307,21 +306,21 @@ impl Database {
     pub(super) fn last_slide(&self) -> Result<Option<Slide>, Trouble> {
         let found = self
             .connection
-            .prepare_cached(
-                "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide
-                 ORDER BY rowid DESC LIMIT 1",
-            )?
-            .query_row([], slide)
+            .prepare_cached(&format!(
+                "SELECT {} FROM slide ORDER BY rowid DESC LIMIT 1",
+                slides::COLUMNS
+            ))?
+            .query_row([], slides::slide)
             .optional()?;
         Ok(found)
     }
 
     /// Whether a slide had this id.
-    pub(super) fn knows_slide(&self, id: Uuid) -> Result<bool, Trouble> {
+    pub(super) fn knows_slide(&self, id: &SlideId) -> Result<bool, Trouble> {
         Ok(self
             .connection
             .prepare_cached("SELECT 1 FROM slide WHERE id = ?1")?
-            .exists([id.as_bytes().as_slice()])?)
+            .exists([id.as_str()])?)
     }
 
     /// What was answered to a command.
@@ -336,7 +335,7 @@ impl Database {
 
     /// The slides for which a condition of SQL holds.
     pub(super) fn slides(&self, condition: &str) -> Result<Vec<Slide>, Trouble> {
-        slides(&self.connection, condition)
+        slides::slides(&self.connection, condition)
     }
 
     /// What was answered to commands.
@@ -382,10 +381,12 @@ impl Database {
             step.count_drops(found)?;
         }
         step.take_slides(other)?;
+        step.take_reports(other)?;
         step.take_answers(other)?;
         if let Some(slide) = slide {
             step.write_slide(slide)?;
-            step.close_all_but(slide.id, rules)?;
+            step.keep_suspects(&slide.id, rules.report_cells)?;
+            step.close_all_but(&slide.id, rules)?;
         }
         if let Some(name) = name {
             let before: String = get(&step.transaction, TAKEN_OVER)?.unwrap_or_default();
@@ -424,7 +425,7 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
     let mut outside = String::from(
         "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE typeof(seq) <> 'integer' OR seq NOT BETWEEN 0 AND ?1)",
     );
-    for table in ["message", "slide", "answer"] {
+    for table in ["message", "slide", "suspect", "report", "answer"] {
         // Two look-ups; as one condition it would read the whole table.
         outside += &format!(
             " OR EXISTS (SELECT 1 FROM {table} WHERE rowid < 1) OR EXISTS (SELECT 1 FROM {table} WHERE rowid > ?1)"
@@ -467,59 +468,6 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
         kind,
         payload: payload.into(),
     }))
-}
-
-fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
-    let time = |column: usize, text: &str| {
-        text.parse::<Timestamp>().map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                column,
-                rusqlite::types::Type::Text,
-                error.into(),
-            )
-        })
-    };
-    let count = |column: usize, most: u64| {
-        let count: u64 = row.get(column)?;
-        if count > most {
-            return Err(rusqlite::Error::IntegralValueOutOfRange(
-                column,
-                count as i64,
-            ));
-        }
-        Ok(count)
-    };
-    let cells = count(4, MAX_COUNT as u64)?;
-    let id: Vec<u8> = row.get(0)?;
-    let started_at: String = row.get(1)?;
-    let closed_at: Option<String> = row.get(2)?;
-    Ok(Slide {
-        id: Uuid::from_slice(&id).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
-        })?,
-        started_at: time(1, &started_at)?,
-        closed_at: closed_at.map(|text| time(2, &text)).transpose()?,
-        fields: count(3, MAX_COUNT as u64)?,
-        counts: Counts {
-            cells,
-            parasitized: count(5, cells)?,
-        },
-    })
-}
-
-/// The slides for which a condition of SQL holds, in the order of their beginning; what is none is passed over.
-pub(super) fn slides(connection: &Connection, condition: &str) -> Result<Vec<Slide>, Trouble> {
-    let mut query = connection.prepare(&format!(
-        "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide
-         WHERE {condition} ORDER BY rowid"
-    ))?;
-    let mut rows = query.query([])?;
-    let mut slides = Vec::new();
-    // What lies behind a row that can't be read is not known; what lies before it is.
-    while let Ok(Some(row)) = rows.next() {
-        slides.extend(slide(row));
-    }
-    Ok(slides)
 }
 
 pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {

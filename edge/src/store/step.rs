@@ -7,17 +7,13 @@ use uuid::Uuid;
 
 use super::Kind;
 use super::database::{
-    Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, slides, used_bytes,
+    Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, used_bytes,
 };
 use super::failpoint;
-use crate::mqtt::to_json;
-use crate::slide::{Rules, Slide};
+use crate::clock;
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;
-/// Clocks that stand before 2026 were never set: boards have none that runs without power. A result from such a time
-/// has no age.
-const CLOCK_IS_SET: i64 = 1_767_225_600;
 
 /// Room and time that results get.
 #[derive(Clone, Copy, Debug)]
@@ -73,26 +69,6 @@ impl Step<'_> {
                 payload
             ])?;
         failpoint::hit("step.message");
-        Ok(())
-    }
-
-    /// Writes a slide's count as it is now.
-    pub(super) fn write_slide(&self, slide: &Slide) -> Result<(), Trouble> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO slide (id, started_at, closed_at, fields, cells, parasitized)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = ?3, fields = ?4, cells = ?5, parasitized = ?6",
-            )?
-            .execute(params![
-                slide.id.as_bytes().as_slice(),
-                slide.started_at.to_string(),
-                slide.closed_at.map(|at| at.to_string()),
-                slide.fields,
-                slide.counts.cells,
-                slide.counts.parasitized
-            ])?;
-        failpoint::hit("step.slide");
         Ok(())
     }
 
@@ -159,17 +135,18 @@ impl Step<'_> {
     /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
     /// was not. Gives what was lost by that.
     pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
+        // A result from before the clock was set has no age.
         let now = now();
         self.transaction.execute(
             "DELETE FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2",
-            [CLOCK_IS_SET, now - limits.keep_s],
+            [clock::IS_SET, now - limits.keep_s],
         )?;
-        let expired = if now < CLOCK_IS_SET {
+        let expired = if now < clock::IS_SET {
             0
         } else {
             self.transaction.execute(
                 "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2 AND n <= ?3",
-                [CLOCK_IS_SET, now - limits.wait_s, limits.expires_to],
+                [clock::IS_SET, now - limits.wait_s, limits.expires_to],
             )?
         };
         failpoint::hit("prune.age");
@@ -309,29 +286,10 @@ impl Step<'_> {
         }
     }
 
-    /// Takes slides over, as far as they can be read.
-    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
-        let slides = other.slides("1").unwrap_or_default();
-        slides.iter().try_for_each(|slide| self.write_slide(slide))
-    }
-
     /// Takes answers to commands over, as far as they can be read.
     pub(super) fn take_answers(&self, other: &Database) -> Result<(), Trouble> {
         for (request_id, reply) in other.answers().unwrap_or_default() {
             self.write_answer(&request_id, &reply)?;
-        }
-        Ok(())
-    }
-
-    /// Closes every open slide but one, with its report: one may have been left open on a disk that could not be read when
-    /// the next was begun.
-    pub(super) fn close_all_but(&self, id: Uuid, rules: &Rules) -> Result<(), Trouble> {
-        let open = slides(&self.transaction, "closed_at IS NULL")?;
-        for slide in open.into_iter().filter(|slide| slide.id != id) {
-            let slide = slide.closed();
-            self.write_slide(&slide)?;
-            let report = to_json(&slide.message(rules));
-            self.add(Uuid::now_v7(), Kind::Report, None, &report)?;
         }
         Ok(())
     }

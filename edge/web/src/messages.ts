@@ -92,6 +92,8 @@ const MAX_TEXT = 200;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DEVICE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a laboratory writes on a slide; one that a board makes is a UUID. */
+const SLIDE_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 
 export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text);
 
@@ -157,6 +159,10 @@ function oneOf<T extends string>(value: unknown, path: string, allowed: readonly
 function uuid(value: unknown, path: string): string {
   const lower = typeof value === "string" ? value.toLowerCase() : "";
   return UUID.test(lower) ? lower : unfit(path, "a UUID");
+}
+
+function slideId(value: unknown, path: string): string {
+  return typeof value === "string" && SLIDE_ID.test(value) ? value : unfit(path, "a slide's id");
 }
 
 function time(value: unknown, path: string): Date {
@@ -273,7 +279,7 @@ export function parseSlide(payload: Uint8Array, device: string): Parsed<SlideMes
       };
     }
     return {
-      id: uuid(m["id"], "id"),
+      id: slideId(m["id"], "id"),
       fields: count(m["fields"], "fields"),
       counts: counts(m, ""),
       parasitemia,

@@ -85,6 +85,13 @@ describe("bad payloads are refused in one sentence", () => {
     expect(reason(parseField(new Uint8Array(4 * 1024 * 1024 + 1), DEVICE))).toContain("more than");
   });
 
+  it("a slide whose id is none", () => {
+    for (const id of ["", ".a", "a/b", "a b", "x".repeat(65), 7]) {
+      expect(reason(parseSlide(bytes(slideJson({ id })), DEVICE))).toContain("slide's id");
+    }
+    expect(parseSlide(bytes(slideJson({ id: "ward-3_17.b" })), DEVICE)).toMatchObject({ value: { id: "ward-3_17.b" } });
+  });
+
   it("a slide or status with an unknown state", () => {
     expect(reason(parseSlide(bytes(slideJson({ state: "done" })), DEVICE))).toContain('"state" is not one of');
     expect(reason(parseStatus(bytes(statusJson({ state: "asleep" })), DEVICE))).toContain('"state" is not one of');

@@ -156,19 +156,22 @@ fn status(state: DeviceState) -> Value {
 }
 
 fn slide(counts: Counts, closed_at: Option<Timestamp>) -> Value {
-    json!(SlideMessage {
-        schema: SlideMessage::SCHEMA.into(),
-        id: Uuid::from_u128(9),
-        device: device(),
-        started_at: Timestamp::UNIX_EPOCH,
-        fields: 4,
-        counts,
-        parasitemia: counts.parasitemia(),
-        interval: "wilson".into(),
-        cells_needed: 5000,
-        state: SlideState::Insufficient,
-        closed_at,
-    })
+    let before = json!({
+        "schema": SlideMessage::SCHEMA,
+        "id": Uuid::from_u128(9),
+        "device": device(),
+        "started_at": Timestamp::UNIX_EPOCH,
+        "fields": 4,
+        "cells": counts.cells,
+        "parasitized": counts.parasitized,
+        "parasitemia": counts.parasitemia(),
+        "interval": "wilson",
+        "cells_needed": 5000,
+        "state": SlideState::Insufficient,
+        "closed_at": closed_at,
+    });
+    // With all that came later.
+    json!(serde_json::from_value::<SlideMessage>(before).unwrap())
 }
 
 fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
