@@ -79,7 +79,7 @@ export function drawCountedBefore(pen: Pen, box: Box, parasitized: boolean): voi
   outline(pen, box, parasitized ? 0 : Math.min(box[2], box[3]) / 3);
   pen.globalAlpha = 0.65;
   pen.setLineDash([4, 3]);
-  pen.lineWidth = 1;
+  pen.lineWidth = parasitized ? 1.5 : 1;
   pen.strokeStyle = parasitized ? PARASITIZED : UNINFECTED;
   pen.stroke();
   if (parasitized) {

@@ -44,6 +44,6 @@ export class NowCard {
       best ? `M0 ${best.y}H${DRAWING.width}M${best.x} ${best.y - 2}l-4 -6h8z` : "",
     );
     const found = station.trail.best(now);
-    setText(element("now-best"), found ? words.bestWords(focus, found.focus, now - found.at) : "no figure in the last minute");
+    setText(element("now-best"), found ? words.bestWords(focus, found.focus, now - found.at) : "No figure in the last minute");
   }
 }

@@ -225,8 +225,8 @@ export function lightWords({ exposure, verdict }: LiveMessage): string {
 
 /** How near the focus is to the best of the last minute, `ago` milliseconds before. */
 export function bestWords(focus: number | null, best: number, ago: number): string {
-  const found = `best of the last minute: ${focusFigure(best)}, ${agoWords(ago)}`;
-  return focus === null || best <= 0 ? found : `${percent(focus / best)} of the ${found}`;
+  const found = `Best of the last minute: ${focusFigure(best)}, ${agoWords(ago)}`;
+  return focus === null || best <= 0 ? found : `${found}; now ${percent(focus / best)} of it`;
 }
 
 /** A board without a set clock still says when, by a clock that may be years off. */

@@ -104,9 +104,9 @@ describe("the boxes", () => {
     expect(drawBoxes(recorded.ctx, before, { width: 640, height: 480 }, null)).toBe(2);
     const [uninfected, parasitized, marker] = recorded.strokes;
     expect(uninfected).toMatchObject({ x: 100, dashed: true, width: 1 });
-    expect(parasitized).toMatchObject({ x: 8, dashed: true, width: 1 });
+    expect(parasitized).toMatchObject({ x: 8, dashed: true, width: 1.5 });
     expect(parasitized?.colour).not.toBe(uninfected?.colour);
-    expect(marker).toMatchObject({ dashed: false, width: 1 });
+    expect(marker).toMatchObject({ dashed: false, width: 1.5 });
     expect(recorded.fills).toBe(0);
   });
 

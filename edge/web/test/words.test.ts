@@ -161,9 +161,9 @@ describe("the camera now", () => {
   });
 
   it("tells how near the focus is to its best", () => {
-    expect(words.bestWords(12.5, 50, 8000)).toBe("25 % of the best of the last minute: 50.0, 8 s ago");
-    expect(words.bestWords(null, 50, 8000)).toBe("best of the last minute: 50.0, 8 s ago");
-    expect(words.bestWords(0, 0, 0)).toBe("best of the last minute: 0.0, just now");
+    expect(words.bestWords(12.5, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago; now 25 % of it");
+    expect(words.bestWords(null, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago");
+    expect(words.bestWords(0, 0, 0)).toBe("Best of the last minute: 0.0, just now");
     expect(words.focusFigure(1234.5)).toBe("1,235");
   });
 });
