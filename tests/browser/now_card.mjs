@@ -112,20 +112,22 @@ async function until(page, what, live, isSeen) {
   return seen;
 }
 
+/** In both colour schemes and on a phone; `live` is said meanwhile, for a picture takes its time. */
 async function photograph(page, name, live) {
   if (!folder) {
     return;
   }
+  const talking = live && setInterval(() => say(live), 500);
   const phone = { width: 390, height: 844 };
   const desk = { width: 1280, height: 900 };
   for (const [kind, colorScheme, viewport] of [["light", "light", desk], ["dark", "dark", desk], ["phone", "light", phone]]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(viewport);
-    await until(page, "anything", live, () => true);
     await page.screenshot({ path: join(folder, `${name}-${kind}.png`), fullPage: true });
   }
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize(desk);
+  clearInterval(talking);
 }
 
 const { seen, errors } = await inBrowser(SCRIPT, url, timeout, async (page) => {

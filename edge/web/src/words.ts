@@ -206,7 +206,7 @@ export function verdictWords({ camera, verdict }: LiveMessage): Saying | null {
   return CAMERAS.get(camera) ?? VERDICTS.get(verdict ?? "") ?? null;
 }
 
-export const NO_LIVE_PICTURE = "Nothing has come from the camera for some seconds: what it sees now is not known.";
+export const NO_LIVE_PICTURE = "Nothing has come from the camera for some seconds.";
 
 /** Where a field's exposure is dim and where it is burnt out, unless the board judges it itself. */
 const DIM = 0.3;
