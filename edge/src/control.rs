@@ -61,6 +61,8 @@ pub struct Analysed<'a> {
     pub source: &'a str,
     /// Its sharpness.
     pub focus: f32,
+    /// How wide its cells are, in pixels.
+    pub cell_diameter: Option<f32>,
     /// Cells of it that were counted before.
     pub repeats: u64,
     /// Whether it may overlap another one.
@@ -85,6 +87,7 @@ struct Seen {
     last: Option<LastField>,
     times: VecDeque<Instant>,
     camera: LiveCamera,
+    cell_diameter: Option<f32>,
 }
 
 /// The field that was analysed last.
@@ -189,6 +192,7 @@ impl Control {
         seen.source = Some(analysed.source.to_owned());
         seen.fields.analysed += 1;
         seen.fields.focus = Some(analysed.focus);
+        seen.cell_diameter = analysed.cell_diameter.or(seen.cell_diameter);
         seen.fields.repeats += analysed.repeats;
         seen.fields.uncertain_overlaps += u64::from(analysed.overlap_is_uncertain);
         seen.last = Some(analysed.field);
@@ -196,6 +200,11 @@ impl Control {
         if seen.times.len() > RATE_FIELDS {
             seen.times.pop_front();
         }
+    }
+
+    /// How wide cells are in pixels, by the last field that had some.
+    pub fn cell_diameter(&self) -> Option<f32> {
+        self.seen().cell_diameter
     }
 
     /// The field that was analysed last.
@@ -301,6 +310,7 @@ mod tests {
             control.analysed(Analysed {
                 source: "a.png",
                 focus: n as f32,
+                cell_diameter: (n == 7).then_some(71.5),
                 repeats: 2,
                 overlap_is_uncertain: n % 2 == 0,
                 field: LastField { id, image },
@@ -310,6 +320,7 @@ mod tests {
         assert_eq!(control.last_field().unwrap().id, Uuid::from_u128(39));
         assert_eq!((fields.analysed, fields.focus), (40, Some(39.0)));
         assert_eq!((fields.repeats, fields.uncertain_overlaps), (80, 20));
+        assert_eq!(control.cell_diameter(), Some(71.5));
         assert!(camera.fields_per_minute.unwrap() > 0.0);
         assert_eq!(camera.source.as_deref(), Some("a.png"));
     }

@@ -28,7 +28,7 @@ use crate::camera::{Camera, Frame};
 use crate::clock;
 use crate::config::Image;
 use crate::control::{Analysed, Control, LastField};
-use crate::field::{Confidence, CountedCells};
+use crate::counting::Counting;
 use crate::live::Live;
 use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
 use crate::slide::{Judge, Seen, most_suspicious};
@@ -154,6 +154,10 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         control: Arc::clone(&control),
         boot_id,
         image: station.image,
+        remembered: match &station.source {
+            Source::Played(_) => 0,
+            Source::Live(live) => live.gate.remembered,
+        },
         stop: stop.clone(),
     };
     let (model, workers) = (station.model, station.workers);
@@ -278,6 +282,8 @@ struct Analysis {
     control: Arc<Control>,
     boot_id: Uuid,
     image: Image,
+    /// How many fields a live camera's may overlap.
+    remembered: usize,
     stop: CancellationToken,
 }
 
@@ -298,7 +304,7 @@ impl Analysis {
         let mut last_image: Option<Instant> = None;
         // What was doubtful in the field before: told again only when it is something else.
         let mut doubtful = (false, false);
-        let mut counting = Counting::default();
+        let mut counting = Counting::new(self.remembered);
         loop {
             self.control.free();
             let Some(frame) = frames.blocking_recv().filter(|_| !self.stop.is_cancelled()) else {
@@ -307,8 +313,8 @@ impl Analysis {
             let mut analysis = analyzer
                 .analyze(&frame.image)
                 .with_context(|| format!("cannot analyse {}", frame.source))?;
-            let (joins, overlap) = counting.count(&frame, &mut analysis, self.store.open_slide());
-            let id = frame.id;
+            let joining = counting.count(&frame, &mut analysis, self.store.open_slide());
+            let (id, overlap) = (frame.id, joining.overlap);
             let mut field = FieldMessage {
                 schema: FieldMessage::SCHEMA.into(),
                 id,
@@ -328,11 +334,11 @@ impl Analysis {
             };
             let counts = field.analysis.counts;
             let wanted = self.store.wanted_suspects();
-            let suspects = most_suspicious(&frame.image, &field.analysis.cells, wanted)
+            let suspects = most_suspicious(&frame.image, &joining.cells, wanted)
                 .context("cannot encode a cell's picture")?;
             let seen = Seen {
-                counted: counts,
-                not_counted: None,
+                counted: joining.counted,
+                not_counted: joining.not_counted,
                 focus: field.analysis.quality.focus,
                 judge: &judge,
                 suspects: &suspects,
