@@ -133,6 +133,9 @@ impl Live {
                 }
                 None => false,
             } && control.is_free();
+            if self.is_gated && look.verdict != Verdict::New && control.wanted().is_some() {
+                store.turn_away(look.verdict.word());
+            }
             control.sees(sight(state, &look, self.is_gated, &self.gate));
             if !is_taken {
                 continue;

@@ -30,6 +30,22 @@ pub enum Verdict {
     New,
 }
 
+impl Verdict {
+    /// Its word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Blank => "blank",
+            Self::TooDark => "too_dark",
+            Self::TooBright => "too_bright",
+            Self::OutOfFocus => "out_of_focus",
+            Self::Moving => "moving",
+            Self::Crowded => "crowded",
+            Self::SeenBefore => "seen_before",
+            Self::New => "new",
+        }
+    }
+}
+
 /// `live`, not retained, some times a second while a camera runs: for the person at the microscope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveMessage {
@@ -59,4 +75,19 @@ pub struct LiveMessage {
 impl LiveMessage {
     /// The schema of this version.
     pub const SCHEMA: &str = "smearscope.live/1";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_has_one_word_everywhere() {
+        use Verdict::{Blank, Crowded, Moving, New, OutOfFocus, SeenBefore, TooBright, TooDark};
+        for verdict in [
+            Blank, TooDark, TooBright, OutOfFocus, Moving, Crowded, SeenBefore, New,
+        ] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
+        }
+    }
 }

@@ -257,6 +257,13 @@ impl Store {
         self.lock().wanted_suspects()
     }
 
+    /// The slide that is open.
+    pub fn open_slide(&self) -> Option<SlideId> {
+        let inner = self.lock();
+        let slide = inner.slide.as_ref().filter(|slide| slide.is_open());
+        slide.map(|slide| slide.id.clone())
+    }
+
     /// The count of the slide that is open, or of the last one.
     pub fn slide(&self) -> Option<SlideMessage> {
         let inner = self.lock();
