@@ -13,6 +13,7 @@ mod config;
 mod control;
 mod daemon;
 mod exit;
+pub mod field;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
