@@ -498,6 +498,13 @@ fn stores() -> Seeds {
                 0xF2, 0x1D, 0x00, 0x10, 0xA5, 0x03, 0x32, 0x00, 0x00, 0x53, 0xB0, 0x81,
             ],
         ),
+        // Found by chance: an index of answers in which none is found again.
+        (
+            "index-of-answers",
+            vec![
+                0x00, 0x03, 0x49, 0x1B, 0xAD, 0xB7, 0x33, 0x4E, 0x06, 0x90, 0x30, 0xFE, 0x00, 0x50,
+            ],
+        ),
         // Found by chance: `health` counted one message more than were handed out.
         (
             "one-flipped-bit",

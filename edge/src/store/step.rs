@@ -82,6 +82,15 @@ impl Step<'_> {
             "DELETE FROM answer WHERE n <= (SELECT max(n) FROM answer) - ?1",
             [ANSWERS],
         )?;
+        // A repeat of the command would find nothing here, or another's answer, and be done again.
+        let noted: Option<Vec<u8>> = self
+            .transaction
+            .prepare_cached("SELECT reply FROM answer WHERE request_id = ?1")?
+            .query_row([request_id], |row| row.get(0))
+            .optional()?;
+        if noted.as_deref() != Some(reply) {
+            return Err(Trouble::Damaged("its indexes don't agree".into()));
+        }
         failpoint::hit("step.answer");
         Ok(())
     }
