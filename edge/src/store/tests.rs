@@ -645,7 +645,7 @@ fn without_a_disk_results_stay_in_memory_and_move_there_when_it_is_back() {
     assert_eq!((health.state, health.trouble), (StoreState::Disk, None));
     let next = commit(&store);
     assert_eq!((next.series, next.seq), (first.series, 2));
-    assert_eq!(next.slide, Some(slide));
+    assert_eq!(next.slide, Some(slide.clone()));
     drop(store);
     let store = open(&dir);
     assert_eq!(seqs(&all_pending(&store)), [1, 1, 2]);

@@ -340,7 +340,7 @@ fn each_press_of_a_button_is_a_new_command_that_the_board_reads() {
         ("capture_resume", Command::CaptureResume),
     ];
     let mut input = Vec::new();
-    for (key, _) in buttons {
+    for (key, _) in &buttons {
         let button = component(key);
         assert_eq!(button["platform"], "button");
         assert_eq!(button["command_topic"], "smearscope/lab-1/command");
