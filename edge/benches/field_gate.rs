@@ -14,7 +14,8 @@ use criterion::{BatchSize, Criterion};
 use smearscope_common::geometry::Rect;
 use smearscope_common::image::RgbImage;
 use smearscope_common::synth::{SmearSpec, SyntheticSlide};
-use smearscope_edge::field::{Gate, GateOptions, Verdict};
+use smearscope_common::message::Verdict;
+use smearscope_edge::field::{Gate, GateOptions};
 use uuid::Uuid;
 
 const STEP: Duration = Duration::from_millis(400);

@@ -7,16 +7,20 @@ mod analyze_command;
 mod bench;
 mod broker;
 mod camera;
+mod cameras;
+mod capture;
 mod cli;
 mod clock;
 mod config;
 mod control;
+mod counting;
 mod daemon;
 mod exit;
 pub mod field;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod live;
 mod memory;
 mod model;
 mod mqtt;
@@ -63,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => station::demo(args),
         Command::Analyze(args) => analyze_command::run(&args),
         Command::CheckConfig(args) => check_config(&args),
+        Command::Cameras(args) => cameras::run(&args),
+        Command::Capture(args) => capture::run(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::camera::Frame;
-use crate::camera::v4l2::{DecodeError, Event, RawFrame, State, V4l2Camera};
+use crate::camera::v4l2::{Event, State};
+use crate::camera::{DecodeError, Frame, RawFrame, V4l2Camera};
 use crate::control::{Control, LiveCamera, Sight};
 use crate::field::{Gate, GateOptions, Look};
 use crate::store::Store;
@@ -75,8 +75,6 @@ pub struct Live {
     pub camera: Box<dyn Watched>,
     /// What the judge goes by.
     pub gate: GateOptions,
-    /// Whether only frames are taken that the judge calls new.
-    pub is_gated: bool,
     /// The shortest time between two fields.
     pub interval: Duration,
 }
@@ -129,14 +127,14 @@ impl Live {
                 Some(true) => true,
                 Some(false) => {
                     let rests = taken.is_some_and(|at| at.elapsed() < self.interval);
-                    !rests && (!self.is_gated || look.verdict == Verdict::New)
+                    !rests && (!self.gate.enabled || look.verdict == Verdict::New)
                 }
                 None => false,
             } && control.is_free();
-            if self.is_gated && look.verdict != Verdict::New && control.wanted().is_some() {
+            if self.gate.enabled && look.verdict != Verdict::New && control.wanted().is_some() {
                 store.turn_away(look.verdict.word());
             }
-            control.sees(sight(state, &look, self.is_gated, &self.gate));
+            control.sees(sight(state, &look, &self.gate));
             if !is_taken {
                 continue;
             }
@@ -150,7 +148,7 @@ impl Live {
                 captured_at: raw.captured_at,
                 source: camera.name(),
                 overlaps: look.overlaps,
-                is_gated: self.is_gated,
+                is_gated: self.gate.enabled,
             };
             if fields.blocking_send(field).is_err() {
                 // The analysis has failed and says so itself.
@@ -175,13 +173,13 @@ fn nothing(camera: CameraState, health: LiveCamera) -> Sight {
 }
 
 /// What is told of a frame.
-fn sight(camera: CameraState, look: &Look, is_gated: bool, gate: &GateOptions) -> Sight {
+fn sight(camera: CameraState, look: &Look, gate: &GateOptions) -> Sight {
     Sight {
         camera,
         focus: Some(look.focus),
         exposure: Some(look.exposure),
-        verdict: is_gated.then_some(look.verdict),
-        reason: match is_gated {
+        verdict: gate.enabled.then_some(look.verdict),
+        reason: match gate.enabled {
             true => look.words(gate),
             false => "Every field is taken.".into(),
         },

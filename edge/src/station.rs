@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use crate::analyze::all_cores;
 use crate::broker::Broker;
-use crate::camera::{Camera, Replay, Synthetic};
+use crate::camera::{Camera, Replay, Synthetic, V4l2Camera};
 use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, HomeAssistant, Image, Source};
-use crate::daemon::{self, Shutdown, Station};
+use crate::daemon::{self, Played, Shutdown, Station};
+use crate::live::Live;
 use crate::model;
 use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
 use crate::slide::Rules;
@@ -41,9 +42,24 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 
 fn from_config(config: Config) -> anyhow::Result<Station> {
     let interval = config.source.interval();
-    let camera: Box<dyn Camera> = match config.source {
-        Source::Replay(replay) => Box::new(Replay::open(&replay.folder, replay.repeat)?),
-        Source::Synthetic(source) => Box::new(Synthetic::new(source.smear, source.seed)),
+    let played = |camera: Box<dyn Camera>| {
+        daemon::Source::Played(Played {
+            camera,
+            interval,
+            fields: None,
+            stay: false,
+        })
+    };
+    let source = match config.source {
+        Source::Camera(camera) => daemon::Source::Live(Live {
+            camera: Box::new(V4l2Camera::new(camera)),
+            gate: config.gate,
+            interval,
+        }),
+        Source::Replay(replay) => {
+            played(Box::new(Replay::open(&replay.folder, replay.repeat)?))
+        }
+        Source::Synthetic(source) => played(Box::new(Synthetic::new(source.smear, source.seed))),
     };
     let credentials = config.mqtt.credentials()?;
     let address = config.mqtt.address()?;
@@ -75,10 +91,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     Ok(Station {
         device: config.device.id.clone(),
         workers: config.model.workers.unwrap_or_else(all_cores),
-        camera,
-        interval,
-        fields: None,
-        stay: false,
+        source,
         image: config.image,
         mqtt: mqtt::Options {
             address,
@@ -141,10 +154,12 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
         let station = Station {
             device: args.device.clone(),
             workers: all_cores(),
-            camera,
-            interval: Duration::from_millis(pace),
-            fields,
-            stay: fields.is_none(),
+            source: daemon::Source::Played(Played {
+                camera,
+                interval: Duration::from_millis(pace),
+                fields,
+                stay: fields.is_none(),
+            }),
             image: Image {
                 // A picture for every field that a spectator has time to look at.
                 interval_ms: 500,

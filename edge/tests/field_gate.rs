@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use smearscope_common::image::{RgbImage, decode};
-use smearscope_edge::field::{Confidence, Gate, GateOptions, Look, Verdict};
+use smearscope_common::message::Verdict;
+use smearscope_edge::field::{Confidence, Gate, GateOptions, Look};
 use uuid::Uuid;
 
 /// The overlapping pairs of `iml`: the numbers in their files' names, and how much farther right and down the same cell is

@@ -1,7 +1,9 @@
 //! Where fields come from.
 
+mod pixel;
 mod replay;
 mod synthetic;
+pub mod v4l2;
 
 use jiff::Timestamp;
 use smearscope_common::image::RgbImage;
@@ -9,8 +11,10 @@ use uuid::Uuid;
 
 use crate::field::Overlap;
 
+pub use pixel::{Colour, DecodeError, FourCc, Layout, PixelFormat};
 pub use replay::{Replay, images_of, read_image};
 pub use synthetic::Synthetic;
+pub use v4l2::{RawFrame, V4l2Camera};
 
 /// One picture of a field.
 pub struct Frame {

@@ -1,45 +1,10 @@
 //! What the gate says of a frame.
 
 use serde::{Deserialize, Serialize};
+use smearscope_common::message::Verdict;
 use uuid::Uuid;
 
 use super::GateOptions;
-
-/// What a frame is, the first that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Too little light.
-    TooDark,
-    /// So much light that the camera is burnt out.
-    TooBright,
-    /// Nothing stained is in view, or it is so far out of focus that nothing shows.
-    Blank,
-    /// The picture moves, or has not stood still for long enough.
-    Moving,
-    /// Not sharp.
-    OutOfFocus,
-    /// So much is stained that cells can't be told from each other.
-    Crowded,
-    /// Most of it is surely in one of the last fields.
-    SeenBefore,
-    /// A field to analyse.
-    New,
-}
-
-impl Verdict {
-    /// All of them, in the order in which they are looked at.
-    pub const ALL: [Self; 8] = [
-        Self::TooDark,
-        Self::TooBright,
-        Self::Blank,
-        Self::Moving,
-        Self::OutOfFocus,
-        Self::Crowded,
-        Self::SeenBefore,
-        Self::New,
-    ];
-}
 
 /// Whether two fields show the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

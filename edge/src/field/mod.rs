@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smearscope_common::image::RgbImage;
+use smearscope_common::message::Verdict;
 use uuid::Uuid;
 
 pub use counted::CountedCells;
-pub use look::{Confidence, Look, Overlap, Verdict};
+pub use look::{Confidence, Look, Overlap};
 pub use options::GateOptions;
 use plane::{Plane, Relief};
 use register::{Match, Print};

@@ -5,10 +5,13 @@ use serde::Deserialize;
 /// The most fields that frames are compared with: each costs about 0.3 ms of a still frame and 0.4 MB.
 const MOST_REMEMBERED: usize = 64;
 
-/// `[gate]`
+/// `[gate]`, for cameras only: what is played is taken as it is.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateOptions {
+    /// Whether only frames become fields that are fit: lit, still, sharp and new. Default: true; otherwise each one does for
+    /// which the analysis has time.
+    pub enabled: bool,
     /// The least light between the cells, 1 the brightest that the camera can tell. Default: 0.3.
     pub min_exposure: f32,
     /// The most light between the cells. Default: 0.98, above which the camera is burnt out.
@@ -35,6 +38,7 @@ pub struct GateOptions {
 impl Default for GateOptions {
     fn default() -> Self {
         Self {
+            enabled: true,
             min_exposure: 0.3,
             max_exposure: 0.98,
             min_focus: 15.0,

@@ -374,24 +374,6 @@ fn a_known_size_of_the_cells_gives_the_focus_figure_the_unit_of_the_analysis() {
     assert!(before < 0.7 * after, "{before}, {after}");
 }
 
-#[test]
-fn names_on_the_wire_are_those_of_the_documents() {
-    let names = Verdict::ALL.map(|verdict| serde_json::to_value(verdict).unwrap());
-    assert_eq!(
-        names,
-        [
-            "too_dark",
-            "too_bright",
-            "blank",
-            "moving",
-            "out_of_focus",
-            "crowded",
-            "seen_before",
-            "new"
-        ]
-    );
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

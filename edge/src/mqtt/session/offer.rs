@@ -11,7 +11,7 @@ use tracing::warn;
 use super::super::Picture;
 use super::super::delivery::incident;
 use super::super::outbox::Refused;
-use super::{FAREWELL, LIVE, OVERHEAD, Session, Ticket, expiring, json};
+use super::{FAREWELL, LIVE, OVERHEAD, SIGHT, SIGHT_EXPIRY_S, Session, Ticket, expiring, json};
 
 /// A live picture that is older is not worth showing.
 const PICTURE_EXPIRY_S: u32 = 60;
