@@ -183,6 +183,8 @@ struct Live {
     waited: Duration,
     /// When the driver's buffers were last looked at.
     looked: Instant,
+    /// Whether the driver's buffers may have been full since the last frame.
+    has_paused: bool,
     last: Option<Filled>,
     has_frames: bool,
     /// The last damaged frame, until a sound one comes.
@@ -378,6 +380,7 @@ impl V4l2Camera {
             started: now,
             waited: Duration::ZERO,
             looked: now,
+            has_paused: false,
             last: None,
             has_frames: false,
             damage: None,
@@ -434,6 +437,7 @@ impl Live {
         // Without a word from the driver a frame may be as old as our last look.
         let oldest = host.now() - self.looked;
         let limit = self.period * 3 / 2;
+        self.has_paused |= oldest > self.period * 2;
         self.drain(status, host, |age| age.unwrap_or(oldest) <= limit)
     }
 
@@ -449,7 +453,9 @@ impl Live {
         if !is_ready {
             return Ok(None);
         }
-        self.drain(status, host, |_| true)
+        let drained = self.drain(status, host, |_| true);
+        self.has_paused = false;
+        drained
     }
 
     /// Takes all that the driver has and gives the newest sound frame that is `wanted` by its age.
@@ -518,8 +524,7 @@ impl Live {
                 return false;
             }
             // A jump backwards is a count that began anew.
-            let had_room = host.now() - self.looked <= self.period * 2;
-            if had_room && (2..1 << 31).contains(&step) {
+            if !self.has_paused && (2..1 << 31).contains(&step) {
                 status.missed += u64::from(step) - 1;
             }
         }

@@ -283,6 +283,7 @@ fn live(script: &Script, steps: Vec<Step>) -> Live {
         started: now - Duration::from_secs(60),
         waited: Duration::ZERO,
         looked: now,
+        has_paused: false,
         last: None,
         has_frames: true,
         damage: None,
