@@ -116,18 +116,24 @@ fn finding(m: &SlideMessage) -> (&'static str, String, Vec<String>) {
             let meaning = [counted].into_iter().chain(below).collect();
             ("below", "Below the limit of detection".into(), meaning)
         }
-        SlideState::Sufficient => {
-            let finding = format!("Parasitemia {} (raw)", percent(raw.percent));
-            let mut meaning = vec![counted];
-            if m.corrected.is_none() {
-                meaning.push(
-                    "The model's own errors are in this figure: it is not corrected, because no error rates \
-                     measured at this site are configured."
-                        .into(),
+        SlideState::Sufficient => match &m.corrected {
+            Some(corrected) => {
+                let finding = format!("Parasitemia {} (corrected)", percent(corrected.percent));
+                let without = format!(
+                    "Without the model's own errors, as they were measured at this site, that is {}, 95 % interval {}.",
+                    percent(corrected.percent),
+                    interval(corrected),
                 );
+                ("found", finding, vec![counted, without])
             }
-            ("found", finding, meaning)
-        }
+            None => {
+                let finding = format!("Parasitemia {} (raw)", percent(raw.percent));
+                let not_corrected = "The model's own errors are in this figure: it is not corrected, because no error \
+                                     rates measured at this site are configured."
+                    .into();
+                ("found", finding, vec![counted, not_corrected])
+            }
+        },
     }
 }
 

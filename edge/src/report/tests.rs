@@ -84,7 +84,9 @@ fn the_page_has_each_number_with_its_interval_and_what_it_is_of() {
     for part in [
         "Slide A-17",
         "For research use",
-        "Parasitemia 4.00 % (raw)",
+        // (0.04 + 0.9915 − 1) / (0.9 + 0.9915 − 1)
+        "Parasitemia 3.54 % (corrected)",
+        "4.00 %, 95 % interval",
         "240 of 6\u{202f}000 counted red cells",
         "corrected for the model",
         "Parasitized cells per microlitre",

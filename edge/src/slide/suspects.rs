@@ -70,6 +70,9 @@ pub fn most_suspicious(
 /// The box with its margin, as far as that lies in the field; `None` where nothing of it does.
 fn cut_out(field: &RgbImage, bbox: Rect) -> Option<RgbImage> {
     let range = |start: u32, length: u32, end: u32| {
+        if start >= end || length == 0 {
+            return None;
+        }
         let margin = (length as f32 * MARGIN).round() as u32;
         let from = start.saturating_sub(margin).min(end);
         let to = start
