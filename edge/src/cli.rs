@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use smearscope_common::topic::DeviceId;
 
+use crate::camera::FourCc;
+use crate::config::CameraDevice;
 use crate::mqtt::BrokerUrl;
 
 /// Finds and counts malaria parasites in blood smears on a board beside a microscope.
@@ -45,6 +47,16 @@ pub enum Command {
     /// Read a config file and say what is wrong with it
     #[command(after_help = "Example:\n  smearscope-edge check-config station.toml")]
     CheckConfig(CheckConfigArgs),
+    /// List the cameras with their formats and controls, and say which one `auto` takes
+    #[command(after_help = "Example:\n  smearscope-edge cameras --json")]
+    Cameras(CamerasArgs),
+    /// Write one frame of a camera into a file
+    #[command(
+        after_help = "Examples:\n  smearscope-edge capture --out field.png\n  \
+                      smearscope-edge capture --out field.jpg --device /dev/video2 --format MJPG --size 1280x720\n  \
+                      smearscope-edge capture --out field.png --config /etc/smearscope/station.toml"
+    )]
+    Capture(CaptureArgs),
     /// Look after models
     #[command(
         subcommand,
@@ -121,6 +133,41 @@ pub struct AnalyzeArgs {
     /// Threads that judge cells [default: one for each core]
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
+}
+
+/// `cameras`
+#[derive(Args)]
+pub struct CamerasArgs {
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `capture`
+#[derive(Args)]
+pub struct CaptureArgs {
+    /// The file, .png or .jpg; what is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Which camera: auto, a path such as /dev/video0, or a name in /dev/v4l/by-id [default: that of the config, or auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<CameraDevice>,
+    /// The pixel format as V4L2 names it, such as YUYV or MJPG [default: that of the config, or the best on offer]
+    #[arg(long, value_name = "CODE")]
+    pub format: Option<FourCc>,
+    /// The size in pixels [default: that of the config, or the best on offer]
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    pub size: Option<(u32, u32)>,
+    /// Use the camera of this config file, with its controls
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        Some((width.parse().ok()?, height.parse().ok()?))
+    });
+    sides.ok_or_else(|| "write width x height, such as 1280x720".to_owned())
 }
 
 /// `model`
@@ -204,6 +251,9 @@ mod tests {
             "run",
             "bench --threads 0",
             "schema",
+            "capture",
+            "capture --out a.png --size 640",
+            "capture --out a.png --format YUYV422",
         ] {
             let words = std::iter::once("smearscope-edge").chain(line.split(' '));
             let error = Cli::try_parse_from(words).err().unwrap();

@@ -2,23 +2,25 @@
 
 mod homeassistant;
 mod mqtt;
+mod source;
 mod store;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use smearscope_common::synth::SmearSpec;
 use smearscope_common::topic::DeviceId;
 
 use crate::exit::{OrBadInput, bad_input};
 
 pub use homeassistant::HomeAssistant;
 pub use mqtt::Mqtt;
+pub use source::{BY_ID, CameraConfig, Device as CameraDevice, Setting, Source};
 pub use store::Store;
+
+use source::{Kind, Replay};
 
 /// What `run` is told.
 #[derive(Debug)]
@@ -47,59 +49,6 @@ pub struct Config {
 pub struct Device {
     /// The board's name in all topics. No default: two boards must never share one.
     pub id: DeviceId,
-}
-
-/// `[source]`, told apart by its `kind`.
-#[derive(Debug)]
-pub enum Source {
-    /// `kind = "replay"`
-    Replay(Replay),
-    /// `kind = "synthetic"`
-    Synthetic(Box<Synthetic>),
-}
-
-impl Source {
-    /// The shortest time between two fields.
-    pub fn interval(&self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Replay(replay) => replay.interval_ms,
-            Self::Synthetic(synthetic) => synthetic.interval_ms,
-        })
-    }
-}
-
-/// `[source]` with `kind = "replay"`: the images of a folder, in the order of their names.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Replay {
-    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
-    kind: Kind,
-    /// The folder. No default.
-    pub folder: PathBuf,
-    /// Whether to begin again after the last image. Default: false, the program ends.
-    #[serde(default)]
-    pub repeat: bool,
-    /// The shortest time between two fields in milliseconds. Default: 0, as fast as they are
-    /// analysed.
-    #[serde(default)]
-    pub interval_ms: u64,
-}
-
-/// `[source]` with `kind = "synthetic"`: drawn fields. A test instrument, never blood.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Synthetic {
-    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
-    kind: Kind,
-    /// The seed of the first field; the next ones count up. Default: 1.
-    #[serde(default = "first_seed")]
-    pub seed: u64,
-    /// The shortest time between two fields in milliseconds. Default: 1000.
-    #[serde(default = "a_second")]
-    pub interval_ms: u64,
-    /// What the fields look like. Default: a field of 1280 × 960 pixels with 120 cells.
-    #[serde(default)]
-    pub smear: SmearSpec,
 }
 
 /// `[model]`
@@ -152,21 +101,6 @@ impl Default for Image {
             quality: 80,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Replay,
-    Synthetic,
-}
-
-fn first_seed() -> u64 {
-    1
-}
-
-fn a_second() -> u64 {
-    1000
 }
 
 /// The whole file with one kind of source.
@@ -235,6 +169,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, String> {
         let peek: Peek = toml_of(text)?;
         let config = match peek.source.kind {
+            Kind::Camera => toml_of::<File<CameraConfig>>(text)?.with(Source::Camera),
             Kind::Replay => toml_of::<File<Replay>>(text)?.with(Source::Replay),
             Kind::Synthetic => {
                 toml_of::<File<_>>(text)?.with(|source| Source::Synthetic(Box::new(source)))
@@ -250,6 +185,11 @@ impl Config {
         };
         if let Err((key, why)) = self.mqtt.check() {
             return refuse("mqtt", key, why);
+        }
+        if let Source::Camera(camera) = &self.source
+            && let Err((key, why)) = camera.check()
+        {
+            return refuse("source", key, why);
         }
         if let Err((key, why)) = self.store.check() {
             return refuse("store", key, why);
@@ -307,6 +247,8 @@ fn place_of_key(text: &str, table: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SMALLEST: &str = "[device]\nid = \"lab-1\"\n[source]\nkind = \"synthetic\"\n";
@@ -438,6 +380,19 @@ mod tests {
             assert!(
                 error.starts_with(line) && error.contains(word),
                 "{text:?}: {error}"
+            );
+        }
+        let camera = "[device]\nid = \"a\"\n[source]\nkind = \"camera\"\n";
+        for (rest, line, word) in [
+            ("width = 640\n", "line 5", "height"),
+            ("fps = 0\n", "line 5", "fps"),
+            ("device = \"\"\n", "line 5", "camera"),
+            ("[source.controls]\ngain = [1]\n", "line 6", "whole number"),
+        ] {
+            let error = error(&format!("{camera}{rest}"));
+            assert!(
+                error.starts_with(line) && error.contains(word),
+                "{rest:?}: {error}"
             );
         }
         for (rest, line, word) in [

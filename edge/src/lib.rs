@@ -7,6 +7,8 @@ mod analyze_command;
 mod bench;
 mod broker;
 mod camera;
+mod cameras;
+mod capture;
 mod cli;
 mod config;
 mod control;
@@ -60,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => station::demo(args),
         Command::Analyze(args) => analyze_command::run(&args),
         Command::CheckConfig(args) => check_config(&args),
+        Command::Cameras(args) => cameras::run(&args),
+        Command::Capture(args) => capture::run(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::analyze::all_cores;
 use crate::broker::Broker;
-use crate::camera::{Camera, Replay, Synthetic};
+use crate::camera::{Camera, Replay, Synthetic, V4l2Camera};
 use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, HomeAssistant, Image, Source};
 use crate::daemon::{self, Shutdown, Station};
@@ -42,6 +42,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 fn from_config(config: Config) -> anyhow::Result<Station> {
     let interval = config.source.interval();
     let camera: Box<dyn Camera> = match config.source {
+        Source::Camera(camera) => Box::new(V4l2Camera::new(camera)),
         Source::Replay(replay) => Box::new(Replay::open(&replay.folder, replay.repeat)?),
         Source::Synthetic(source) => Box::new(Synthetic::new(source.smear, source.seed)),
     };

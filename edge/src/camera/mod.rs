@@ -1,13 +1,17 @@
 //! Where fields come from.
 
+mod pixel;
 mod replay;
 mod synthetic;
+pub mod v4l2;
 
 use jiff::Timestamp;
 use smearscope_common::image::RgbImage;
 
+pub use pixel::{Colour, DecodeError, FourCc, Layout, PixelFormat};
 pub use replay::{Replay, images_of, read_image};
 pub use synthetic::Synthetic;
+pub use v4l2::{RawFrame, V4l2Camera};
 
 /// One picture of a field.
 pub struct Frame {
