@@ -27,3 +27,6 @@ scripts/setup-python.sh
 apt_need chromium have chromium
 apt_install || skip "browser tests: no chromium to be had"
 scripts/setup-web.sh
+
+# The camera is tested on real V4L2 devices, in a virtual machine.
+scripts/setup-vm.sh

@@ -8,6 +8,7 @@ pub mod peer;
 pub mod pki;
 pub mod proxy;
 pub mod site;
+pub mod vm;
 pub mod wire;
 
 use std::fs;

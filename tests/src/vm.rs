@@ -1,0 +1,157 @@
+//! A virtual machine with cameras: Debian's kernel under qemu, with `vivid` and `v4l2loopback`. It sees the files of this
+//! machine at their own paths and may write to one folder only (`scripts/vm.sh`, docs/camera-tests.md).
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::{Running, lines};
+
+/// How long a command in the guest may take: emulated, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Where the guest reaches what listens on this machine's 127.0.0.1.
+pub const HOST: &str = "10.0.2.2";
+
+/// A running virtual machine; it ends with this value, or with the thread that started it.
+pub struct Vm {
+    // Before `qemu`: nobody writes to it any more when it is killed.
+    commands: ChildStdin,
+    answers: Receiver<String>,
+    qemu: Running,
+    folder: PathBuf,
+}
+
+/// What a command in the guest said, and its exit status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status, 0 for success.
+    pub status: i32,
+    /// Its output, standard error included.
+    pub said: String,
+}
+
+impl Vm {
+    /// Boots one that can write to `folder`. Where there is none, says so as a skipped test and gives `None`.
+    pub fn boot(folder: &Path) -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        if let Err(why) = at_hand() {
+            // Straight to standard error: cargo's test runner would swallow `eprintln!`.
+            let line = format!("SKIP: camera tests: {why} (make setup)\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return None;
+        }
+        // Should this thread or the whole test be killed, the kernel takes the machine with it.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(root.join("scripts/vm.sh"))
+            .arg(folder)
+            .env("ANSWER", "yes")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(folder.join("qemu")).unwrap())
+            .spawn()
+            .unwrap();
+        let commands = child.stdin.take().unwrap();
+        let answers = lines(child.stdout.take().unwrap());
+        let vm = Self {
+            commands,
+            answers,
+            qemu: Running(child),
+            folder: folder.to_owned(),
+        };
+        let begun = Instant::now();
+        while vm.line("booting", begun) != "ready" {}
+        Some(vm)
+    }
+
+    /// Runs one line of bash, in the folder, with the functions of `tests/vm/guest.sh`. Variables and background jobs stay.
+    pub fn try_sh(&mut self, command: &str) -> Answer {
+        assert!(!command.contains('\n'), "one line at a time: {command}");
+        // A terminal would cut longer ones.
+        assert!(command.len() < 4000, "too long a command: {command}");
+        let begun = Instant::now();
+        if let Err(error) = writeln!(self.commands, "{command}") {
+            panic!("{command}: {error}: {}", self.console());
+        }
+        let mut said = Vec::new();
+        loop {
+            let line = self.line(command, begun);
+            if let Some(status) = line.strip_prefix("status ") {
+                // The line before is empty, for commands that don't end theirs.
+                said.pop();
+                return Answer {
+                    status: status.parse().unwrap(),
+                    said: said.join("\n"),
+                };
+            }
+            said.push(line);
+        }
+    }
+
+    /// As [`Self::try_sh`], for what must succeed: gives the output.
+    pub fn sh(&mut self, command: &str) -> String {
+        let answer = self.try_sh(command);
+        assert_eq!(
+            answer.status,
+            0,
+            "{command}: {}\n{}",
+            answer.said,
+            self.console()
+        );
+        answer.said
+    }
+
+    /// The end of the kernel's log: what oopses stands there.
+    pub fn console(&self) -> String {
+        let console = fs::read(self.folder.join("console")).unwrap_or_default();
+        let qemu = fs::read_to_string(self.folder.join("qemu")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&console);
+        let last: Vec<_> = text.lines().rev().take(40).collect();
+        let last: Vec<_> = last.into_iter().rev().collect();
+        format!("the guest's console:\n{}\n{qemu}", last.join("\n"))
+    }
+
+    fn line(&self, what: &str, begun: Instant) -> String {
+        let left = PATIENCE.saturating_sub(begun.elapsed());
+        match self
+            .answers
+            .recv_timeout(left.max(Duration::from_millis(1)))
+        {
+            Ok(line) => line.trim_end_matches('\r').to_owned(),
+            Err(RecvTimeoutError::Timeout) => panic!("{what}: no end in sight: {}", self.console()),
+            Err(RecvTimeoutError::Disconnected) => panic!("{what}: it ended: {}", self.console()),
+        }
+    }
+
+    /// Powers it off and holds that its kernel complained about nothing.
+    pub fn off(mut self) {
+        self.sh("sync");
+        let complaints =
+            self.sh("dmesg | grep -E 'BUG|Oops|WARNING|Call Trace|Out of memory' || true");
+        assert_eq!(complaints, "", "{}", self.console());
+        writeln!(self.commands, "exit").unwrap();
+        assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
+    }
+}
+
+/// Why there is no virtual machine to be had, if so.
+fn at_hand() -> Result<(), String> {
+    for program in ["qemu-system-x86_64", "v4l2-ctl", "setpriv"] {
+        let mut asked = Command::new(program);
+        if asked.arg("--version").output().is_err() {
+            return Err(format!("no {program} on this machine"));
+        }
+    }
+    let home =
+        || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/smearscope");
+    let dependencies = std::env::var_os("SMEARSCOPE_DEPS").map_or_else(home, PathBuf::from);
+    if !dependencies.join("vm/made-from").exists() {
+        let place = dependencies.join("vm");
+        return Err(format!("no kernel with cameras in {}", place.display()));
+    }
+    Ok(())
+}
