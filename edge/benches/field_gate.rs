@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion};
 use smearscope_common::geometry::Rect;
 use smearscope_common::image::RgbImage;
-use smearscope_common::synth::{SmearSpec, SyntheticSlide};
 use smearscope_common::message::Verdict;
+use smearscope_common::synth::{SmearSpec, SyntheticSlide};
 use smearscope_edge::field::{Gate, GateOptions};
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ fn main() {
             assert_eq!(
                 gate.look(black_box(&here[0]), now + STEP).verdict,
                 Verdict::New
-            )
+            );
         });
     });
     group.bench_function("arrived", |b| {

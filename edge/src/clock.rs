@@ -45,7 +45,7 @@ mod kernel {
         // SAFETY: the pointer is to a live, exclusively borrowed value; `modes` of 0 asks and sets nothing.
         let state = unsafe { libc::adjtimex(&raw mut asked) };
         let is_refused = state < 0;
-        (!is_refused).then(|| state != libc::TIME_ERROR && asked.status & libc::STA_UNSYNC == 0)
+        (!is_refused).then_some(state != libc::TIME_ERROR && asked.status & libc::STA_UNSYNC == 0)
     }
 }
 

@@ -185,3 +185,6 @@ fn sight(camera: CameraState, look: &Look, gate: &GateOptions) -> Sight {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

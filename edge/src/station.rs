@@ -56,9 +56,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             gate: config.gate,
             interval,
         }),
-        Source::Replay(replay) => {
-            played(Box::new(Replay::open(&replay.folder, replay.repeat)?))
-        }
+        Source::Replay(replay) => played(Box::new(Replay::open(&replay.folder, replay.repeat)?)),
         Source::Synthetic(source) => played(Box::new(Synthetic::new(source.smear, source.seed))),
     };
     let credentials = config.mqtt.credentials()?;

@@ -237,7 +237,7 @@ fn sharp_fields_of_three_microscopes_pass_and_blurred_ones_do_not() {
                 blurred.push(number);
             }
         }
-        assert!(sharp as f64 >= rate * n as f64, "{set}: {sharp} of {n}");
+        assert!(sharp as f64 >= rate * f64::from(n), "{set}: {sharp} of {n}");
         assert!(blurred.is_empty(), "{set}: {blurred:?}");
     }
 }

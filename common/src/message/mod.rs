@@ -61,7 +61,10 @@ pub struct CellResult {
     pub counted_before: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -363,7 +363,7 @@ fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::LastField;
+    use crate::control::{Analysed, LastField};
     use crate::store::tests::{commit, store_in_memory};
     use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
@@ -447,7 +447,14 @@ mod tests {
             id: Uuid::from_u128(5),
             image: Arc::new(RgbImage::new(8, 8)),
         };
-        board.control.analysed("a.png", 1.0, field);
+        board.control.analysed(Analysed {
+            source: "a.png",
+            focus: 1.0,
+            cell_diameter: None,
+            repeats: 0,
+            overlap_is_uncertain: false,
+            field,
+        });
         let request = br#"{"request_id":"b","command":"image.get"}"#;
         let (reply, picture) = board.commands.answer(request, false);
         let reply: Value = serde_json::from_slice(&reply).unwrap();

@@ -375,7 +375,10 @@ fn messages() -> Value {
     report["allOf"][1]["required"] = json!(["closed_at"]);
     add("slideReport".into(), message("A closed slide", report));
     add("health".into(), message("Health", schema("health")));
-    add("live".into(), message("What the camera sees", schema("live")));
+    add(
+        "live".into(),
+        message("What the camera sees", schema("live")),
+    );
     add("imageField".into(), picture());
     add("homeAssistant".into(), discovery());
 

@@ -182,7 +182,11 @@ fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
         at: Timestamp::UNIX_EPOCH,
         uptime_s: 3,
         camera: CameraHealth::default(),
-        fields: FieldHealth { analysed: 4, focus },
+        fields: FieldHealth {
+            analysed: 4,
+            focus,
+            ..FieldHealth::default()
+        },
         store: StoreHealth {
             pending: 12,
             ..StoreHealth::default()
