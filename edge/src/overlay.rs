@@ -132,6 +132,7 @@ mod tests {
                     bbox: b.into(),
                     label,
                     p_parasitized: 0.5,
+                    counted_before: false,
                 })
                 .collect(),
             others: boxes

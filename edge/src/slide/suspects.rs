@@ -100,6 +100,7 @@ mod tests {
             bbox: bbox.into(),
             label: Label::Uninfected,
             p_parasitized,
+            counted_before: false,
         }
     }
 

@@ -26,6 +26,10 @@ const TAKEN_OVER: &str = "taken_over";
 /// How long another process may still hold the file, such as one that is being killed.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Up to this size, every page and index of a file is checked when it is opened: seconds on a board's card. Those of most
+/// boards are smaller.
+const CHECKED_BYTES: u64 = 64 << 20;
+
 /// Larger counts and numbers than any board makes, and JSON's last exact one: what is beyond is damage, and could not be
 /// counted on from.
 pub(super) const MAX_COUNT: i64 = 1 << 53;
@@ -417,6 +421,14 @@ fn set_up(connection: &Connection) -> Result<(), Trouble> {
 
 /// Looks for what would be in the way of every later step, so that the file is set aside at once.
 fn check(connection: &Connection) -> Result<(), Trouble> {
+    if used_bytes(connection)? <= CHECKED_BYTES {
+        // SQLite believes its indexes: one that disagrees with its table hides rows, or tells of what isn't there.
+        let found: String =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if found != "ok" {
+            return Err(Trouble::Damaged(found));
+        }
+    }
     drops(connection)?;
     let last_seq = get(connection, "last_seq")?;
     if !last_seq.is_some_and(|last: i64| (0..=MAX_COUNT).contains(&last)) {
