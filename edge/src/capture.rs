@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use smearscope_common::image::{RgbImage, encode_jpeg, encode_png};
 
-use crate::camera::v4l2::{Event, RawFrame, State, V4l2Camera};
+use crate::camera::v4l2::{Event, State};
+use crate::camera::{RawFrame, V4l2Camera};
 use crate::cli::CaptureArgs;
 use crate::config::{CameraConfig, Config, Source};
 use crate::exit::bad_input;
@@ -112,7 +113,11 @@ fn settled_frame(camera: &mut V4l2Camera) -> anyhow::Result<(RgbImage, RawFrame)
             }
         }
     }
-    anyhow::bail!("{} gave no sound frame within {} s", camera.name(), PATIENCE.as_secs())
+    anyhow::bail!(
+        "{} gave no sound frame within {} s",
+        camera.name(),
+        PATIENCE.as_secs()
+    )
 }
 
 #[cfg(test)]
@@ -155,7 +160,18 @@ mod tests {
         let merged = config(&args).unwrap();
         assert_eq!(merged.device.to_string(), "/dev/video6");
         assert_eq!((merged.size(), merged.fps), (Some((640, 480)), Some(7.0)));
-        std::fs::write(&path, text.replace("camera", "synthetic").replace("device =", "# ").replace("fps", "seed")).unwrap();
-        assert!(config(&args).unwrap_err().to_string().contains("another kind"));
+        std::fs::write(
+            &path,
+            text.replace("camera", "synthetic")
+                .replace("device =", "# ")
+                .replace("fps", "seed"),
+        )
+        .unwrap();
+        assert!(
+            config(&args)
+                .unwrap_err()
+                .to_string()
+                .contains("another kind")
+        );
     }
 }

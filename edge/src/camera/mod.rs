@@ -8,7 +8,7 @@ pub mod v4l2;
 use jiff::Timestamp;
 use smearscope_common::image::RgbImage;
 
-pub use pixel::{Colour, DecodeError, FourCc, Layout, PixelFormat};
+pub use pixel::{Colour, FourCc, Layout, PixelFormat};
 pub use replay::{Replay, images_of, read_image};
 pub use synthetic::Synthetic;
 pub use v4l2::{RawFrame, V4l2Camera};

@@ -73,7 +73,11 @@ impl CameraConfig {
     /// Checks what doesn't show in a type; the error names a key and says what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         if self.width.is_some() != self.height.is_some() {
-            let key = if self.width.is_some() { "width" } else { "height" };
+            let key = if self.width.is_some() {
+                "width"
+            } else {
+                "height"
+            };
             let why = "a size needs both `width` and `height`".to_owned();
             return Err((key, why));
         }
@@ -234,7 +238,9 @@ mod tests {
 
     fn camera(rest: &str) -> Result<CameraConfig, String> {
         let config: CameraConfig = toml::from_str(rest).map_err(|e| e.message().to_owned())?;
-        config.check().map_err(|(key, why)| format!("{key}: {why}"))?;
+        config
+            .check()
+            .map_err(|(key, why)| format!("{key}: {why}"))?;
         Ok(config)
     }
 

@@ -290,7 +290,10 @@ impl V4l2Camera {
         if self.damaged.is_some_and(|last| now - last >= SOUND) {
             self.damaged = None;
             let corrupt = self.status.corrupt;
-            info!("{}: frames are sound again; {corrupt} were damaged so far", self.name());
+            info!(
+                "{}: frames are sound again; {corrupt} were damaged so far",
+                self.name()
+            );
         }
         Event::Frame(frame)
     }
@@ -329,7 +332,10 @@ impl V4l2Camera {
     fn await_camera(&mut self, deadline: Instant) -> Option<Event> {
         let now = self.host.now();
         if now < self.retry.at {
-            self.host.sleep(LOOK.min(self.retry.at - now).min(deadline.saturating_duration_since(now)));
+            self.host.sleep(
+                LOOK.min(self.retry.at - now)
+                    .min(deadline.saturating_duration_since(now)),
+            );
             self.look_for_nodes();
             return None;
         }
@@ -454,7 +460,11 @@ impl Live {
     }
 
     /// A frame that is there already, if it is young: after a pause the driver's buffers are full of old ones.
-    fn fresh(&mut self, status: &mut CameraStatus, host: &dyn Host) -> io::Result<Option<RawFrame>> {
+    fn fresh(
+        &mut self,
+        status: &mut CameraStatus,
+        host: &dyn Host,
+    ) -> io::Result<Option<RawFrame>> {
         // Without a word from the driver a frame may be as old as our last look.
         let oldest = host.now() - self.looked;
         let limit = self.period * 3 / 2;
@@ -520,7 +530,10 @@ impl Live {
         self.stream.give_back(filled)?;
         // A clock that is off by more than a frame can be late is no clock.
         let believable = Duration::from_secs(1) + self.period * 2;
-        let age = filled.age.filter(|&age| age <= believable).unwrap_or_default();
+        let age = filled
+            .age
+            .filter(|&age| age <= believable)
+            .unwrap_or_default();
         Ok(Some(RawFrame {
             bytes,
             layout: self.layout,

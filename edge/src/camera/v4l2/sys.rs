@@ -4,7 +4,10 @@
 //! passed by: they panic where a camera's name is no UTF-8, a control's type or a colour space is unknown, or the end of
 //! a stream is refused, and they keep the Y'CbCr matrix to themselves.
 
-#![expect(unsafe_code, reason = "V4L2 is C structures and memory shared with the kernel")]
+#![expect(
+    unsafe_code,
+    reason = "V4L2 is C structures and memory shared with the kernel"
+)]
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -433,9 +436,7 @@ impl Streaming {
         };
         for index in 0..request.count {
             let mut buffer = Node::buffer(index);
-            streaming
-                .node
-                .ask(vidioc::VIDIOC_QUERYBUF, &mut buffer)?;
+            streaming.node.ask(vidioc::VIDIOC_QUERYBUF, &mut buffer)?;
             let length = buffer.length as usize;
             // SAFETY: a new mapping of the driver's choice of address, at the offset that the driver gave for MMAP.
             let start = unsafe {
@@ -466,8 +467,7 @@ impl Streaming {
     }
 
     fn queue(&self, index: u32) -> io::Result<()> {
-        self.node
-            .ask(vidioc::VIDIOC_QBUF, &mut Node::buffer(index))
+        self.node.ask(vidioc::VIDIOC_QBUF, &mut Node::buffer(index))
     }
 }
 
@@ -523,9 +523,7 @@ impl Stream for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        let _ = self
-            .node
-            .ask(vidioc::VIDIOC_STREAMOFF, &mut { CAPTURE });
+        let _ = self.node.ask(vidioc::VIDIOC_STREAMOFF, &mut { CAPTURE });
         // The driver frees its buffers only when nobody has them mapped.
         self.buffers.clear();
         let mut nothing = v4l2_requestbuffers {
