@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use smearscope_common::image::{RgbImage, encode_jpeg, encode_png};
 
-use crate::camera::v4l2::{Event, RawFrame, State, V4l2Camera};
+use crate::camera::v4l2::{Event, State};
+use crate::camera::{RawFrame, V4l2Camera};
 use crate::cli::CaptureArgs;
 use crate::config::{CameraConfig, Config, Source};
 use crate::exit::bad_input;
@@ -28,7 +29,7 @@ const QUALITY: u8 = 95;
 pub fn run(args: &CaptureArgs) -> anyhow::Result<()> {
     let encode = encoder(&args.out)?;
     let mut camera = V4l2Camera::new(config(args)?);
-    let (image, frame) = settled_frame(&mut camera)?;
+    let (image, frame, age) = settled_frame(&mut camera)?;
     let bytes = encode(&image).context("cannot encode the picture")?;
     let path = args.out.display();
     std::fs::write(&args.out, bytes).with_context(|| format!("cannot write {path}"))?;
@@ -40,10 +41,11 @@ pub fn run(args: &CaptureArgs) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{path}: {width}x{height} from {}{mode}, frame {} of {}",
+        "{path}: {width}x{height} from {}{mode}, frame {} of {}, {} ms old",
         camera.name(),
         frame.sequence,
-        frame.captured_at
+        frame.captured_at,
+        age.as_millis()
     )?;
     out.flush()?;
     Ok(())
@@ -90,8 +92,8 @@ fn config(args: &CaptureArgs) -> anyhow::Result<CameraConfig> {
     Ok(config)
 }
 
-/// A frame after the first few, decoded.
-fn settled_frame(camera: &mut V4l2Camera) -> anyhow::Result<(RgbImage, RawFrame)> {
+/// A frame after the first few, decoded, and how old it was when it was handed over.
+fn settled_frame(camera: &mut V4l2Camera) -> anyhow::Result<(RgbImage, RawFrame, Duration)> {
     let begun = Instant::now();
     let mut first = None;
     while begun.elapsed() < PATIENCE {
@@ -105,8 +107,9 @@ fn settled_frame(camera: &mut V4l2Camera) -> anyhow::Result<(RgbImage, RawFrame)
                 if camera.status().frames <= SETTLING && first.elapsed() < SETTLED {
                     continue;
                 }
+                let age = frame.taken.elapsed();
                 match frame.decode() {
-                    Ok(image) => return Ok((image, frame)),
+                    Ok(image) => return Ok((image, frame, age)),
                     Err(error) => camera.note_damaged(&error),
                 }
             }

@@ -23,6 +23,7 @@ fn cell(bbox: [u32; 4], p: f32) -> CellResult {
             Label::Uninfected
         },
         p_parasitized: p,
+        counted_before: false,
     }
 }
 

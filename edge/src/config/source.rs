@@ -46,7 +46,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraConfig {
-    #[allow(dead_code, reason = "read by `Kind`; here so that it is a known key")]
+    // Here so that it is a known key.
     kind: Option<Kind>,
     /// Which camera: `auto`, a path such as `/dev/video0`, or a name in `/dev/v4l/by-id`. Default: `auto`, the first one
     /// with a usable format.

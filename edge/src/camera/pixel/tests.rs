@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use smearscope_common::image::{Rgb, RgbImage, encode_jpeg};
 
+use super::colour::Matrix;
 use super::*;
 
 const FULL_601: Colour = Colour {

@@ -429,8 +429,15 @@ impl V4l2Camera {
     fn stay_lost(&mut self, trouble: Trouble) -> Option<Event> {
         self.retry.at = self.host.now() + self.retry.pause;
         self.retry.pause = (self.retry.pause * 2).min(LAST_RETRY);
-        let since = match &self.status.state {
+        let since = match &mut self.status.state {
             State::Lost { trouble: known, .. } if *known == trouble => return None,
+            // That an unplugged camera is not found is no news; who asks is told what there is instead.
+            State::Lost { trouble: known, .. }
+                if [known.kind, trouble.kind] == [TroubleKind::Absent; 2] =>
+            {
+                *known = trouble;
+                return None;
+            }
             State::Lost { since, .. } => *since,
             State::Opening | State::Streaming(_) => self.host.time_of_day(),
         };
