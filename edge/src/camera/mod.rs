@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::field::Overlap;
 
-pub use pixel::{Colour, FourCc, Layout, PixelFormat};
+pub use pixel::{Colour, DecodeError, FourCc, Layout, PixelFormat};
 pub use replay::{Replay, images_of, read_image};
 pub use synthetic::Synthetic;
 pub use v4l2::{RawFrame, V4l2Camera};

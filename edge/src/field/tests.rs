@@ -230,7 +230,7 @@ fn scan(seed: u64) -> (usize, usize) {
     let mut windows: Vec<Rect> = Vec::new();
     for i in 0..COLUMNS * ROWS {
         let row = i / COLUMNS;
-        let column = if row % 2 == 0 {
+        let column = if row.is_multiple_of(2) {
             i % COLUMNS
         } else {
             COLUMNS - 1 - i % COLUMNS
