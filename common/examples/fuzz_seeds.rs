@@ -454,6 +454,24 @@ fn stores() -> Seeds {
         ("no-meta", rows(&[vec![11, 3]])),
         ("no-index", rows(&[vec![11, 4], vec![11, 6]])),
         ("other-column", rows(&[vec![11, 9]])),
+        ("no-suspects", rows(&[vec![11, 11]])),
+        ("no-reports", rows(&[vec![11, 12]])),
+        (
+            "suspect-of-texts",
+            rows(&[
+                vec![12, 0, 0],
+                vec![12, 0x04, 0, 7, 1, b'x'],
+                vec![12, 0x28, 0, 6, 0, 0, 0, 0, 0, 0, 0xF8, 0x7F, 2, 0],
+            ]),
+        ),
+        (
+            "report-of-another",
+            rows(&[
+                vec![13, 0, 0],
+                vec![13, 0x02, 0, 7, 1, b'x'],
+                vec![13, 0x08, 0, 10, 9],
+            ]),
+        ),
         (
             "flipped",
             files(&[&[0, 0x34, 0x52, 0, 3], &[0, 0x10, 0x91, 0, 7]]),
@@ -479,6 +497,21 @@ fn stores() -> Seeds {
                 0x00, 0x03, 0x04, 0x40, 0x40, 0x00, 0xF2, 0x1D, 0x00, 0x03, 0x04, 0x40, 0x40, 0x00,
                 0xF2, 0x1D, 0x00, 0x10, 0xA5, 0x03, 0x32, 0x00, 0x00, 0x53, 0xB0, 0x81,
             ],
+        ),
+        // Found by chance: an index of answers in which none is found again.
+        (
+            "index-of-answers",
+            vec![
+                0x00, 0x03, 0x49, 0x1B, 0xAD, 0xB7, 0x33, 0x4E, 0x06, 0x90, 0x30, 0xFE, 0x00, 0x50,
+            ],
+        ),
+        // Found by chance: `health` counted one message more than were handed out.
+        (
+            "one-flipped-bit",
+            files(&[
+                &[0x06, 0x90, 0x30, 0xFE, 0x00],
+                &[0x50, 0x03, 0xE2, 0x00, 0x00],
+            ]),
         ),
     ]
 }

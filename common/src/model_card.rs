@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stain::Colour;
@@ -174,7 +175,7 @@ impl CropSpec {
 }
 
 /// Rates of the model at its threshold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Validation {
     /// Where the cells came from; rates from elsewhere mislead.
     pub dataset: String,
@@ -187,9 +188,9 @@ pub struct Validation {
 }
 
 /// A proportion with its counts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
-    /// `hits / n`.
+    /// The proportion, `hits / n`.
     pub value: f64,
     /// The numerator.
     pub hits: u64,

@@ -70,6 +70,8 @@ pub enum Topic {
     Health,
     /// QoS 0: JPEG of the last field.
     ImageField,
+    /// QoS 0: what the camera sees now.
+    Live,
     /// QoS 1, to the board: what to do.
     Command,
     /// QoS 1: the answer to a command that named no response topic.
@@ -78,13 +80,14 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Status,
         Self::Field,
         Self::Slide,
         Self::SlideReport,
         Self::Health,
         Self::ImageField,
+        Self::Live,
         Self::Command,
         Self::CommandReply,
     ];
@@ -103,6 +106,7 @@ impl Topic {
             Self::SlideReport => "slide/report",
             Self::Health => "health",
             Self::ImageField => "image/field",
+            Self::Live => "live",
             Self::Command => "command",
             Self::CommandReply => "command/reply",
         }

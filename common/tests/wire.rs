@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    FieldImage, FieldMessage, HealthMessage, Pong, Reply, Request, Resent, SlideMessage,
-    StatusMessage, WhichSlide,
+    FieldImage, FieldMessage, HealthMessage, LiveMessage, Pong, Reply, Request, Resent,
+    SlideMessage, StatusMessage, WhichSlide,
 };
 use uuid::Uuid;
 
@@ -115,6 +115,7 @@ fn what_boards_have_sent_is_read_and_nothing_of_it_has_gone() {
     board_sends::<SlideMessage>("slide-1", SlideMessage::SCHEMA);
     board_sends::<StatusMessage>("status-1", StatusMessage::SCHEMA);
     board_sends::<HealthMessage>("health-1", HealthMessage::SCHEMA);
+    board_sends::<LiveMessage>("live-1", LiveMessage::SCHEMA);
     board_sends::<Reply>("reply-1", Reply::SCHEMA);
 }
 
@@ -123,10 +124,21 @@ fn messages_of_the_beginning_of_version_1_have_the_meaning_that_they_had() {
     let field: FieldMessage = read(&one("field-1", "of-the-beginning")).unwrap();
     assert_eq!(field.series, Uuid::nil());
     assert!(field.slide.is_some());
+    assert_eq!((field.clock_synchronised, field.overlap), (None, None));
+    assert!(!field.analysis.cells[0].counted_before);
     assert_eq!(field.analysis.quality.cell_diameter, None);
     assert!(!field.analysis.quality.objective_too_low);
     let slide: SlideMessage = read(&one("slide-1", "of-the-beginning")).unwrap();
     assert_eq!(slide.closed_at, None);
+    assert_eq!(
+        (
+            slide.cells_to_go,
+            slide.duration_s,
+            slide.clock_synchronised
+        ),
+        (None, None, None)
+    );
+    assert!(slide.models.is_empty() && slide.detection_limit.is_none());
 }
 
 #[test]
@@ -175,6 +187,7 @@ fn gives<T: Serialize + DeserializeOwned>(name: &str) {
 #[test]
 fn what_commands_gave_is_read() {
     gives::<WhichSlide>("slide-start");
+    gives::<WhichSlide>("slide-start-as-written");
     gives::<WhichSlide>("slide-stop");
     gives::<FieldImage>("image-get");
     gives::<Resent>("results-resend");

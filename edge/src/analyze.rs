@@ -56,6 +56,7 @@ impl<'m> Analyzer<'m> {
                 bbox: cell.bbox,
                 label: opinion.label,
                 p_parasitized: opinion.p_parasitized,
+                counted_before: false,
             })
             .collect();
         let is_parasitized = |cell: &&CellResult| cell.label == Label::Parasitized;

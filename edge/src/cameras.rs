@@ -56,7 +56,12 @@ fn write_camera(
     let found = &camera.found;
     let identity = &found.identity;
     writeln!(out, "{}", found.name())?;
-    write!(out, "  node      {} ({}", found.path.display(), identity.card)?;
+    write!(
+        out,
+        "  node      {} ({}",
+        found.path.display(),
+        identity.card
+    )?;
     if !identity.bus.is_empty() {
         write!(out, ", {} at {}", found.driver, identity.bus)?;
     }
@@ -66,12 +71,18 @@ fn write_camera(
     writeln!(out, ")")?;
     match (&camera.choice, &camera.problem, is_taken) {
         (Some(choice), _, Some(true)) => {
-            writeln!(out, "  use       {choice}; `auto` takes this one, the first that can be used")?;
+            writeln!(
+                out,
+                "  use       {choice}; `auto` takes this one, the first that can be used"
+            )?;
         }
         (Some(choice), _, _) => writeln!(
             out,
             "  use       {choice}; write device = \"{}\" in [source] to take this one",
-            found.by_id.clone().unwrap_or_else(|| found.path.display().to_string())
+            found
+                .by_id
+                .clone()
+                .unwrap_or_else(|| found.path.display().to_string())
         )?,
         (None, problem, _) => {
             let why = problem.as_deref().unwrap_or("it offers nothing");
@@ -97,7 +108,12 @@ fn write_camera(
             (false, true) => ", without effect while an automatism holds it",
             (false, false) => "",
         };
-        writeln!(out, "  control   {} = {}{now}{note}", control.name, control.range())?;
+        writeln!(
+            out,
+            "  control   {} = {}{now}{note}",
+            control.name,
+            control.range()
+        )?;
     }
     writeln!(out)
 }

@@ -112,7 +112,11 @@ fn settled_frame(camera: &mut V4l2Camera) -> anyhow::Result<(RgbImage, RawFrame)
             }
         }
     }
-    anyhow::bail!("{} gave no sound frame within {} s", camera.name(), PATIENCE.as_secs())
+    anyhow::bail!(
+        "{} gave no sound frame within {} s",
+        camera.name(),
+        PATIENCE.as_secs()
+    )
 }
 
 #[cfg(test)]
@@ -155,7 +159,18 @@ mod tests {
         let merged = config(&args).unwrap();
         assert_eq!(merged.device.to_string(), "/dev/video6");
         assert_eq!((merged.size(), merged.fps), (Some((640, 480)), Some(7.0)));
-        std::fs::write(&path, text.replace("camera", "synthetic").replace("device =", "# ").replace("fps", "seed")).unwrap();
-        assert!(config(&args).unwrap_err().to_string().contains("another kind"));
+        std::fs::write(
+            &path,
+            text.replace("camera", "synthetic")
+                .replace("device =", "# ")
+                .replace("fps", "seed"),
+        )
+        .unwrap();
+        assert!(
+            config(&args)
+                .unwrap_err()
+                .to_string()
+                .contains("another kind")
+        );
     }
 }

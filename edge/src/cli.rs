@@ -164,9 +164,9 @@ pub struct CaptureArgs {
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
-    let sides = text.split_once('x').and_then(|(width, height)| {
-        Some((width.parse().ok()?, height.parse().ok()?))
-    });
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides.ok_or_else(|| "write width x height, such as 1280x720".to_owned())
 }
 

@@ -2,6 +2,7 @@
 
 mod homeassistant;
 mod mqtt;
+mod slide;
 mod source;
 mod store;
 
@@ -14,9 +15,11 @@ use serde::de::DeserializeOwned;
 use smearscope_common::topic::DeviceId;
 
 use crate::exit::{OrBadInput, bad_input};
+use crate::field::GateOptions;
 
 pub use homeassistant::HomeAssistant;
 pub use mqtt::Mqtt;
+pub use slide::Slide;
 pub use source::{BY_ID, CameraConfig, Device as CameraDevice, Setting, Source};
 pub use store::Store;
 
@@ -31,7 +34,9 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// Where fields come from.
     pub source: Source,
-    /// What judges them.
+    /// Which frames of a camera become fields.
+    pub gate: GateOptions,
+    /// What judges fields.
     pub model: ModelConfig,
     /// When slides begin, and when a slide's count is enough.
     pub slide: Slide,
@@ -59,26 +64,6 @@ pub struct ModelConfig {
     pub path: Option<PathBuf>,
     /// Threads that classify cells. Default: one for each core.
     pub workers: Option<NonZeroUsize>,
-}
-
-/// `[slide]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Slide {
-    /// How many cells make a count sufficient. Default: 5000, as the WHO asks.
-    pub cells_needed: u64,
-    /// Whether a slide is begun at the start of the program where none is open. Default: true; otherwise fields join no
-    /// slide until `slide.start`.
-    pub auto_start: bool,
-}
-
-impl Default for Slide {
-    fn default() -> Self {
-        Self {
-            cells_needed: 5000,
-            auto_start: true,
-        }
-    }
 }
 
 /// `[image]`
@@ -112,6 +97,8 @@ struct File<S> {
     mqtt: Mqtt,
     source: S,
     #[serde(default)]
+    gate: GateOptions,
+    #[serde(default)]
     model: ModelConfig,
     #[serde(default)]
     slide: Slide,
@@ -129,6 +116,7 @@ impl<S> File<S> {
             device: self.device,
             mqtt: self.mqtt,
             source: source(self.source),
+            gate: self.gate,
             model: self.model,
             slide: self.slide,
             store: self.store,
@@ -191,8 +179,14 @@ impl Config {
         {
             return refuse("source", key, why);
         }
+        if let Err((key, why)) = self.gate.check() {
+            return refuse("gate", key, why);
+        }
         if let Err((key, why)) = self.store.check() {
             return refuse("store", key, why);
+        }
+        if let Err((key, why)) = self.slide.check() {
+            return refuse("slide", key, why);
         }
         if let Err((key, why)) = self.homeassistant.check() {
             return refuse("homeassistant", key, why);
@@ -266,6 +260,12 @@ mod tests {
             ("127.0.0.1", None)
         );
         assert_eq!(config.slide.cells_needed, 5000);
+        assert_eq!(config.slide.red_cells_per_ul, 5_000_000);
+        assert_eq!(config.slide.site_validation, None);
+        assert_eq!(
+            (config.slide.report_cells, config.slide.keep_reports),
+            (24, 1000)
+        );
         assert_eq!(config.source.interval(), Duration::from_secs(1));
         assert!(config.model.path.is_none() && config.model.workers.is_none());
         assert!(config.image.enabled);
@@ -294,6 +294,10 @@ mod tests {
             [slide]
             cells_needed = 500
             auto_start = false
+            red_cells_per_ul = 4200000
+            site_validation = "ward 3, test subset"
+            report_cells = 12
+            keep_reports = 50
             [store]
             path = "/data/results.sqlite"
             max_mb = 64
@@ -316,6 +320,11 @@ mod tests {
         assert_eq!(config.model.workers.unwrap().get(), 2);
         assert_eq!(config.image.quality, 60);
         assert!(!config.slide.auto_start);
+        assert_eq!(config.slide.red_cells_per_ul, 4_200_000);
+        assert_eq!(
+            config.slide.site_validation.as_deref(),
+            Some("ward 3, test subset")
+        );
         assert_eq!(
             config.store.path(&config.device.id).unwrap(),
             Path::new("/data/results.sqlite")
@@ -411,6 +420,9 @@ mod tests {
             ),
             ("[model]\nworkers = 0\n", "line 6", "0"),
             ("[image]\nquality = 0\n", "line 6", "quality"),
+            ("[slide]\nred_cells_per_ul = 5\n", "line 6", "500000"),
+            ("[slide]\nreport_cells = 201\n", "line 6", "200"),
+            ("[slide]\nkeep_reports = 0\n", "line 6", "last report"),
             ("[homeassistant]\nenable = true\n", "line 6", "`enable`"),
             ("[homeassistant]\nprefix = \"\"\n", "line 6", "prefix"),
             ("[homeassistant]\nprefix = \"/ha\"\n", "line 6", "/ha"),

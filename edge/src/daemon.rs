@@ -25,9 +25,13 @@ use uuid::Uuid;
 
 use crate::analyze::Analyzer;
 use crate::camera::{Camera, Frame};
+use crate::clock;
 use crate::config::Image;
-use crate::control::{Control, LastField};
+use crate::control::{Analysed, Control, LastField};
+use crate::counting::Counting;
+use crate::live::Live;
 use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
+use crate::slide::{Judge, Seen, most_suspicious};
 use crate::store::Store;
 use crate::words;
 
@@ -45,6 +49,26 @@ pub struct Station {
     /// Threads that do.
     pub workers: NonZeroUsize,
     /// Where fields come from.
+    pub source: Source,
+    /// Where results go first.
+    pub store: Arc<Store>,
+    /// The pictures for the dashboard.
+    pub image: Image,
+    /// Where results go from there.
+    pub mqtt: Options,
+}
+
+/// Where fields come from.
+pub enum Source {
+    /// What can wait: every picture becomes a field.
+    Played(Played),
+    /// What can't: some of its frames do.
+    Live(Live),
+}
+
+/// Pictures that are played.
+pub struct Played {
+    /// Where they come from.
     pub camera: Box<dyn Camera>,
     /// The shortest time between two fields.
     pub interval: Duration,
@@ -52,12 +76,6 @@ pub struct Station {
     pub fields: Option<u64>,
     /// Whether to stay online when the source has ended, until a signal.
     pub stay: bool,
-    /// Where results go first.
-    pub store: Arc<Store>,
-    /// The pictures for the dashboard.
-    pub image: Image,
-    /// Where results go from there.
-    pub mqtt: Options,
 }
 
 /// The two words that end a station.
@@ -136,19 +154,21 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         control: Arc::clone(&control),
         boot_id,
         image: station.image,
+        remembered: match &station.source {
+            Source::Played(_) => 0,
+            Source::Live(live) => live.gate.remembered,
+        },
         stop: stop.clone(),
     };
     let (model, workers) = (station.model, station.workers);
     let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &pictures));
-    let capture = Capture {
-        camera: station.camera,
+    let capture = tokio::spawn(capture(
+        station.source,
         control,
-        interval: station.interval,
-        fields: station.fields,
-        stay: station.stay,
-        stop: stop.clone(),
-    };
-    let capture = tokio::spawn(capture.run(frames));
+        store,
+        stop.clone(),
+        frames,
+    ));
 
     // Whichever fails stops the other, and must not wait for a broker for ever.
     let stop_on_error = |result: anyhow::Result<()>| {
@@ -191,64 +211,68 @@ async fn limit_patience(shutdown: Shutdown) {
     shutdown.give_up.cancel();
 }
 
-/// What takes the fields.
-struct Capture {
-    camera: Box<dyn Camera>,
+/// Takes fields from the source until it ends or a stop.
+async fn capture(
+    source: Source,
     control: Arc<Control>,
-    interval: Duration,
-    fields: Option<u64>,
-    stay: bool,
+    store: Arc<Store>,
     stop: CancellationToken,
+    frames: mpsc::Sender<Frame>,
+) -> anyhow::Result<()> {
+    match source {
+        Source::Played(played) => play(played, &control, &stop, &frames).await,
+        Source::Live(live) => spawn_blocking(move || live.run(&control, &store, &stop, &frames))
+            .await
+            .context("the camera broke down"),
+    }
 }
 
-impl Capture {
-    /// Takes fields at their pace, until the source ends, there are enough, or a stop.
-    async fn run(self, frames: mpsc::Sender<Frame>) -> anyhow::Result<()> {
-        let Self {
-            mut camera,
-            control,
-            stop,
-            ..
-        } = self;
-        // A pace of zero is no pace; `interval` wants some time.
-        let mut pace = interval(self.interval.max(Duration::from_millis(1)));
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut taken = 0;
-        while self.fields.is_none_or(|wanted| taken < wanted) {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                _ = pace.tick() => {}
+/// Takes fields at their pace, until the source ends, there are enough, or a stop.
+async fn play(
+    played: Played,
+    control: &Control,
+    stop: &CancellationToken,
+    frames: &mpsc::Sender<Frame>,
+) -> anyhow::Result<()> {
+    let mut camera = played.camera;
+    // A pace of zero is no pace; `interval` wants some time.
+    let mut pace = interval(played.interval.max(Duration::from_millis(1)));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut taken = 0;
+    while played.fields.is_none_or(|wanted| taken < wanted) {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = pace.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = control.next_wanted() => {}
+        }
+        let frame;
+        (camera, frame) = spawn_blocking(move || {
+            let frame = camera.next_frame();
+            (camera, frame)
+        })
+        .await
+        .context("the camera broke down")?;
+        let Some(frame) = frame? else {
+            control.ended();
+            if played.stay {
+                stop.cancelled().await;
             }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = control.next_wanted() => {}
-            }
-            let frame;
-            (camera, frame) = spawn_blocking(move || {
-                let frame = camera.next_frame();
-                (camera, frame)
-            })
-            .await
-            .context("the camera broke down")?;
-            let Some(frame) = frame? else {
-                control.ended();
-                if self.stay {
-                    stop.cancelled().await;
-                }
+            return Ok(());
+        };
+        taken += 1;
+        control.taken();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            sent = frames.send(frame) => if sent.is_err() {
+                // The analysis has failed and says so itself.
                 return Ok(());
-            };
-            taken += 1;
-            control.taken();
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                sent = frames.send(frame) => if sent.is_err() {
-                    // The analysis has failed and says so itself.
-                    return Ok(());
-                }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What turns frames into results.
@@ -258,6 +282,8 @@ struct Analysis {
     control: Arc<Control>,
     boot_id: Uuid,
     image: Image,
+    /// How many fields a live camera's may overlap.
+    remembered: usize,
     stop: CancellationToken,
 }
 
@@ -271,17 +297,24 @@ impl Analysis {
         pictures: &mpsc::Sender<Picture>,
     ) -> anyhow::Result<()> {
         let mut analyzer = Analyzer::new(model, workers)?;
+        let judge = Judge {
+            model: model.reference(),
+            validation: model.card().validation.clone(),
+        };
         let mut last_image: Option<Instant> = None;
         // What was doubtful in the field before: told again only when it is something else.
         let mut doubtful = (false, false);
-        while let Some(frame) = frames.blocking_recv() {
-            if self.stop.is_cancelled() {
+        let mut counting = Counting::new(self.remembered);
+        loop {
+            self.control.free();
+            let Some(frame) = frames.blocking_recv().filter(|_| !self.stop.is_cancelled()) else {
                 break;
-            }
-            let analysis = analyzer
+            };
+            let mut analysis = analyzer
                 .analyze(&frame.image)
                 .with_context(|| format!("cannot analyse {}", frame.source))?;
-            let id = Uuid::now_v7();
+            let joining = counting.count(&frame, &mut analysis, self.store.open_slide());
+            let (id, overlap) = (frame.id, joining.overlap);
             let mut field = FieldMessage {
                 schema: FieldMessage::SCHEMA.into(),
                 id,
@@ -292,16 +325,28 @@ impl Analysis {
                 boot_id: self.boot_id,
                 slide: None,
                 captured_at: frame.captured_at,
+                clock_synchronised: clock::is_synchronised(),
                 source: frame.source,
                 counted: Counts::default(),
+                overlap,
                 analysis,
                 model: model.reference(),
             };
             let counts = field.analysis.counts;
-            let place = self.store.commit(counts, |place| {
+            let wanted = self.store.wanted_suspects();
+            let suspects = most_suspicious(&frame.image, &joining.cells, wanted)
+                .context("cannot encode a cell's picture")?;
+            let seen = Seen {
+                counted: joining.counted,
+                not_counted: joining.not_counted,
+                focus: field.analysis.quality.focus,
+                judge: &judge,
+                suspects: &suspects,
+            };
+            let place = self.store.commit(&seen, |place| {
                 field.seq = place.seq;
                 field.series = place.series;
-                field.slide = place.slide;
+                field.slide.clone_from(&place.slide);
                 field.counted = place.counted;
                 (id, to_json(&field))
             })?;
@@ -332,7 +377,14 @@ impl Analysis {
                 id,
                 image: Arc::new(frame.image),
             };
-            self.control.analysed(&field.source, quality.focus, last);
+            self.control.analysed(Analysed {
+                source: &field.source,
+                focus: quality.focus,
+                cell_diameter: quality.cell_diameter,
+                repeats: overlap.map_or(0, |overlap| overlap.repeats),
+                overlap_is_uncertain: overlap.is_some_and(|overlap| overlap.is_uncertain),
+                field: last,
+            });
         }
         Ok(())
     }

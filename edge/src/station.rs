@@ -14,7 +14,8 @@ use crate::broker::Broker;
 use crate::camera::{Camera, Replay, Synthetic, V4l2Camera};
 use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, HomeAssistant, Image, Source};
-use crate::daemon::{self, Shutdown, Station};
+use crate::daemon::{self, Played, Shutdown, Station};
+use crate::live::Live;
 use crate::model;
 use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
 use crate::slide::Rules;
@@ -41,10 +42,22 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 
 fn from_config(config: Config) -> anyhow::Result<Station> {
     let interval = config.source.interval();
-    let camera: Box<dyn Camera> = match config.source {
-        Source::Camera(camera) => Box::new(V4l2Camera::new(camera)),
-        Source::Replay(replay) => Box::new(Replay::open(&replay.folder, replay.repeat)?),
-        Source::Synthetic(source) => Box::new(Synthetic::new(source.smear, source.seed)),
+    let played = |camera: Box<dyn Camera>| {
+        daemon::Source::Played(Played {
+            camera,
+            interval,
+            fields: None,
+            stay: false,
+        })
+    };
+    let source = match config.source {
+        Source::Camera(camera) => daemon::Source::Live(Live {
+            camera: Box::new(V4l2Camera::new(camera)),
+            gate: config.gate,
+            interval,
+        }),
+        Source::Replay(replay) => played(Box::new(Replay::open(&replay.folder, replay.repeat)?)),
+        Source::Synthetic(source) => played(Box::new(Synthetic::new(source.smear, source.seed))),
     };
     let credentials = config.mqtt.credentials()?;
     let address = config.mqtt.address()?;
@@ -52,10 +65,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     if let Some(doubt) = config.mqtt.doubt() {
         warn!("{doubt}");
     }
-    let rules = Rules {
-        device: config.device.id.clone(),
-        cells_needed: config.slide.cells_needed,
-    };
+    let rules = Rules::new(config.device.id.clone(), &config.slide);
     let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 60 * 60));
     let store = Store::open(store::Options {
         path: Some(config.store.path(&config.device.id)?),
@@ -73,13 +83,13 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         )],
     };
     let model = Arc::new(model::load(config.model.path.as_deref())?);
+    if let Some(doubt) = config.slide.doubt(model.card().validation.as_ref()) {
+        warn!("{doubt}");
+    }
     Ok(Station {
         device: config.device.id.clone(),
         workers: config.model.workers.unwrap_or_else(all_cores),
-        camera,
-        interval,
-        fields: None,
-        stay: false,
+        source,
         image: config.image,
         mqtt: mqtt::Options {
             address,
@@ -136,19 +146,18 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             max_bytes: DEMO_BYTES,
             keep: DEMO_KEEPS,
             max_wait: Duration::MAX,
-            rules: Rules {
-                device: args.device.clone(),
-                cells_needed: config::Slide::default().cells_needed,
-            },
+            rules: Rules::new(args.device.clone(), &config::Slide::default()),
             auto_start: true,
         })?;
         let station = Station {
             device: args.device.clone(),
             workers: all_cores(),
-            camera,
-            interval: Duration::from_millis(pace),
-            fields,
-            stay: fields.is_none(),
+            source: daemon::Source::Played(Played {
+                camera,
+                interval: Duration::from_millis(pace),
+                fields,
+                stay: fields.is_none(),
+            }),
             image: Image {
                 // A picture for every field that a spectator has time to look at.
                 interval_ms: 500,

@@ -6,17 +6,12 @@
 // Exit 0: all of it was seen. 1: it was not; the reason is on standard error. 2: bad usage, or no
 // Chromium to try it with. CHROMIUM names another browser binary than the usual ones.
 
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 
-const EXIT_NOT_SEEN = 1;
-const EXIT_CANNOT_TRY = 2;
+import { EXIT_CANNOT_TRY, EXIT_NOT_SEEN, inBrowser, stop as end } from "./browser.mjs";
 
-function stop(code, sentence) {
-  console.error(`live_page: ${sentence}`);
-  process.exit(code);
-}
+const SCRIPT = "live_page";
+const stop = (code, sentence) => end(SCRIPT, code, sentence);
 
 function arguments_() {
   try {
@@ -34,35 +29,6 @@ function arguments_() {
       EXIT_CANNOT_TRY,
       `bad usage (${error.message}); node live_page.mjs URL [--screenshot FILE] [--timeout SECONDS]`,
     );
-  }
-}
-
-function executable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The browser binary: what CHROMIUM names, and nothing else if it is set; else the first on PATH. */
-function findChromium() {
-  const named = process.env.CHROMIUM;
-  if (named) {
-    return executable(named) ? named : undefined;
-  }
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return ["chromium", "chromium-browser", "google-chrome"]
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find(executable);
-}
-
-async function loadPlaywright() {
-  try {
-    return (await import("playwright-core")).chromium;
-  } catch {
-    return stop(EXIT_CANNOT_TRY, "playwright-core is not installed; run 'npm ci' in tests/browser.");
   }
 }
 
@@ -92,6 +58,7 @@ function whatIsSeen() {
     field_id: canvas?.dataset.fieldId ?? null,
     boxes: Number(canvas?.dataset.boxes ?? 0),
     colours,
+    now: text("now"),
     pair: text("pair"),
     seq: text("seq"),
     counts: text("counts"),
@@ -115,58 +82,22 @@ function missing(seen) {
 }
 
 const { url, screenshot, timeout } = arguments_();
-const executablePath = findChromium();
-if (!executablePath) {
-  stop(EXIT_CANNOT_TRY, "no Chromium was found, so the page was not tried; install chromium or set CHROMIUM to its path.");
-}
-const chromium = await loadPlaywright();
-
-let failure = null;
-let browser = null;
-try {
-  // Playwright gives each launch a profile folder of its own and removes it.
-  browser = await chromium.launch({
-    executablePath,
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  const errors = [];
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() === "error") {
-      errors.push(message.text());
-    }
-  });
+const { seen, errors } = await inBrowser(SCRIPT, url, timeout, async (page) => {
   const deadline = Date.now() + timeout * 1000;
-  await page.goto(url, { timeout: timeout * 1000 });
-  let seen = await page.evaluate(whatIsSeen);
-  while (missing(seen).length > 0 && Date.now() < deadline) {
+  let now = await page.evaluate(whatIsSeen);
+  while (missing(now).length > 0 && Date.now() < deadline) {
     await page.waitForTimeout(200);
-    seen = await page.evaluate(whatIsSeen);
+    now = await page.evaluate(whatIsSeen);
   }
   if (screenshot) {
     await page.screenshot({ path: screenshot, fullPage: true });
   }
-  console.log(JSON.stringify({ ...seen, errors }));
-  if (missing(seen).length > 0) {
-    failure = `after ${timeout} s the page does not show ${missing(seen).join(", ")}.`;
-  } else if (errors.length > 0) {
-    failure = `the page reported errors: ${errors.join("; ")}`;
-  }
-} catch (error) {
-  failure = `the page could not be tried: ${error.message.split("\n", 1)[0]}`;
-} finally {
-  await browser?.close();
+  return now;
+});
+console.log(JSON.stringify({ ...seen, errors }));
+if (missing(seen).length > 0) {
+  stop(EXIT_NOT_SEEN, `after ${timeout} s the page does not show ${missing(seen).join(", ")}.`);
 }
-if (failure) {
-  stop(EXIT_NOT_SEEN, failure);
+if (errors.length > 0) {
+  stop(EXIT_NOT_SEEN, `the page reported errors: ${errors.join("; ")}`);
 }

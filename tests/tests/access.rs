@@ -15,13 +15,14 @@ use smearscope_tests::site::{Site, password};
 use smearscope_tests::{PATIENCE, Running, edge, frames, lines};
 
 /// What a board publishes, below its own name.
-const BOARD_WRITES: [&str; 8] = [
+const BOARD_WRITES: [&str; 9] = [
     "status",
     "health",
     "field",
     "slide",
     "slide/report",
     "image/field",
+    "live",
     "command/reply",
     "command/reply/desk-7",
 ];

@@ -12,6 +12,7 @@ export const TOPICS = {
   slide: 'slide',
   'slide/report': 'slide',
   health: 'health',
+  live: 'live',
   command: 'command',
   'command/reply': 'reply',
 }

@@ -7,11 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::SlideId;
+
 /// Of `slide.start` and `slide.stop`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhichSlide {
     /// The slide that was begun, or closed.
-    pub slide: Uuid,
+    pub slide: SlideId,
 }
 
 /// Of `image.get`. The picture itself is published on `image/field`.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::SlideId;
 use crate::topic::DeviceId;
 
 /// The longest `request_id` in characters.
@@ -176,12 +177,12 @@ fn brief(reason: impl fmt::Display) -> String {
 pub struct NoArgs {}
 
 /// The arguments of `slide.start`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlideStart {
-    /// The new slide's id; without one, one is made. An id that was used before is refused.
+    /// The new slide's id, as it is written on the slide; without one, a UUID is made. An id that was used before is refused.
     #[serde(default)]
-    pub id: Option<Uuid>,
+    pub id: Option<SlideId>,
 }
 
 /// The arguments of `results.resend`: which results are to be published once more.
@@ -198,7 +199,7 @@ pub struct Resend {
 }
 
 /// What a board can be told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Begin a slide; the one that is open is closed.
     SlideStart(SlideStart),
@@ -298,7 +299,7 @@ mod tests {
             ("ping", Command::Ping),
         ] {
             for args in ["{}", "null"] {
-                assert_eq!(named(name, args), Ok(command));
+                assert_eq!(named(name, args), Ok(command.clone()));
             }
             for args in ["{\"x\":1}", "[]", "3"] {
                 assert!(
@@ -307,12 +308,23 @@ mod tests {
                 );
             }
         }
-        let id = Uuid::from_u128(7);
-        assert_eq!(
-            named("slide.start", &format!("{{\"id\":\"{id}\"}}")),
-            Ok(Command::SlideStart(SlideStart { id: Some(id) }))
-        );
-        assert!(named("slide.start", "{\"id\":\"a/b\"}").is_err());
+        for id in [&Uuid::from_u128(7).to_string(), "ward-3_2026.11"] {
+            let start = SlideStart {
+                id: Some(id.parse().unwrap()),
+            };
+            assert_eq!(
+                named("slide.start", &format!("{{\"id\":\"{id}\"}}")),
+                Ok(Command::SlideStart(start))
+            );
+        }
+        let long = "9".repeat(10_000);
+        for id in ["a/b", "a b", "#", "+", ".a", "", &long] {
+            let said = named("slide.start", &format!("{{\"id\":\"{id}\"}}"))
+                .unwrap_err()
+                .to_string();
+            assert!(said.contains("slide id") && said.len() < 400, "{said}");
+        }
+        assert!(named("slide.start", "{\"id\":7}").is_err());
         assert_eq!(
             named("results.resend", "{\"from\":3,\"to\":5}"),
             Ok(Command::ResultsResend(Resend {

@@ -53,6 +53,25 @@ pub struct CameraHealth {
     pub source: Option<String>,
     /// Fields per minute over the last minutes; `null` before the second field.
     pub fields_per_minute: Option<f64>,
+    /// What a live camera delivers: pixel format, size and rate, such as `YUYV 1280x960 30 fps`; `null` while it delivers
+    /// nothing, and where fields come from files.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Why there is no picture; `null` where there is.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// Frames that a live camera gave since the program was started.
+    #[serde(default)]
+    pub frames: u64,
+    /// Frames that the driver says it lost. Those that nobody needed are none of them.
+    #[serde(default)]
+    pub lost_frames: u64,
+    /// Frames that could not be decoded, or that the driver marked as faulty.
+    #[serde(default)]
+    pub faulty_frames: u64,
+    /// How often the camera was opened anew after it had been lost.
+    #[serde(default)]
+    pub reopened: u64,
 }
 
 /// What a camera does.
@@ -66,6 +85,8 @@ pub enum CameraState {
     Paused,
     /// There are no more fields.
     Ended,
+    /// It can't be used now: unplugged, busy or broken. It is tried again.
+    Lost,
 }
 
 /// What became of the fields.
@@ -75,6 +96,36 @@ pub struct FieldHealth {
     pub analysed: u64,
     /// Sharpness of the last one, in the unit of a field's `quality.focus`.
     pub focus: Option<f32>,
+    /// What became of the frames of a live camera that were looked at, since the program was started.
+    #[serde(default)]
+    pub gated: Gated,
+    /// Cells that were not counted again because a field before had them.
+    #[serde(default)]
+    pub repeats: u64,
+    /// Fields whose overlap with those before could not be made out for certain.
+    #[serde(default)]
+    pub uncertain_overlaps: u64,
+}
+
+/// Frames that were looked at, by what was said of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gated {
+    /// Nothing in them.
+    pub blank: u64,
+    /// Too little light.
+    pub too_dark: u64,
+    /// So much light that it is burnt out.
+    pub too_bright: u64,
+    /// Not sharp.
+    pub out_of_focus: u64,
+    /// The slide moved, or had not stood still for long enough.
+    pub moving: u64,
+    /// Cells on top of each other nearly everywhere.
+    pub crowded: u64,
+    /// A field that was analysed before.
+    pub seen_before: u64,
+    /// Fit to be analysed. Only some are: the next one is taken when the one before is done.
+    pub new: u64,
 }
 
 /// Where results are kept.

@@ -9,6 +9,8 @@
 mod answer;
 mod command;
 mod health;
+mod live;
+mod slide;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::geometry::Rect;
-use crate::parasitemia::{Counts, Parasitemia};
+use crate::parasitemia::Counts;
 use crate::segment::Other;
 use crate::topic::DeviceId;
 
@@ -26,8 +28,13 @@ pub use command::{
     SlideStart,
 };
 pub use health::{
-    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, HealthMessage, Incident,
+    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, Gated, HealthMessage, Incident,
     StoreHealth, StoreState,
+};
+pub use live::{LiveMessage, Verdict};
+pub use slide::{
+    FocusOfFields, InvalidSlideId, LeftOut, MAX_SLIDE_ID, ParasitesPerUl, SlideId, SlideMessage,
+    SlideModel, SlideState, TurnedAway,
 };
 
 /// What the model says of a cell.
@@ -49,6 +56,17 @@ pub struct CellResult {
     pub label: Label,
     /// The calibrated probability that it carries a parasite, 0 to 1.
     pub p_parasitized: f32,
+    /// Whether it was counted in a field before, which this one overlaps: it is not counted again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub counted_before: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether the picture can be trusted.
@@ -132,9 +150,13 @@ pub struct FieldMessage {
     /// The start of the program that numbered it.
     pub boot_id: Uuid,
     /// The slide that the field belongs to; `null` for a field that was seen while no slide was open.
-    pub slide: Option<Uuid>,
+    pub slide: Option<SlideId>,
     /// When the camera took the picture, not when it was sent.
     pub captured_at: Timestamp,
+    /// Whether the board's clock was set by a network then; `null` where that can't be known, and from boards too old to
+    /// say it.
+    #[serde(default)]
+    pub clock_synchronised: Option<bool>,
     /// Where the picture came from: a file name or a camera.
     pub source: String,
     /// What was found.
@@ -142,60 +164,28 @@ pub struct FieldMessage {
     pub analysis: FieldAnalysis,
     /// What of it joined the slide's count.
     pub counted: Counts,
+    /// How it lies to the fields before it; `null` where it overlaps none, and where nobody looked, as in a replay.
+    #[serde(default)]
+    pub overlap: Option<FieldOverlap>,
     /// Which model decided.
     pub model: ModelRef,
+}
+
+/// How a field lies to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldOverlap {
+    /// The largest part of it that was seen in one of those fields, 0 to 1.
+    pub share: f32,
+    /// How many of its cells were counted before, and so were not counted again.
+    pub repeats: u64,
+    /// Whether there may be an overlap that could not be made out for certain: nothing was taken off for it, so that cells
+    /// may be counted twice.
+    pub is_uncertain: bool,
 }
 
 impl FieldMessage {
     /// The schema of this version.
     pub const SCHEMA: &str = "smearscope.field/1";
-}
-
-/// `slide`: the running count; `slide/report`: the count of a closed slide.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SlideMessage {
-    /// [`SlideMessage::SCHEMA`].
-    #[schemars(description = "Names this schema and its version.", extend("const" = SlideMessage::SCHEMA))]
-    pub schema: String,
-    /// The slide.
-    pub id: Uuid,
-    /// The board.
-    pub device: DeviceId,
-    /// When it was begun.
-    pub started_at: Timestamp,
-    /// How many fields joined the count.
-    pub fields: u64,
-    /// The cells of those fields.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// `null` before the first cell.
-    pub parasitemia: Option<Parasitemia>,
-    /// How the interval was made: `wilson`.
-    pub interval: String,
-    /// How many cells make the count sufficient.
-    pub cells_needed: u64,
-    /// Whether the count says enough.
-    pub state: SlideState,
-    /// When it was closed; `null` while fields join it.
-    #[serde(default)]
-    pub closed_at: Option<Timestamp>,
-}
-
-impl SlideMessage {
-    /// The schema of this version.
-    pub const SCHEMA: &str = "smearscope.slide/1";
-}
-
-/// Whether a slide's count says enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SlideState {
-    /// Fewer cells than asked for.
-    Insufficient,
-    /// As many as asked for, but the rate can't be told from the model's false positives.
-    BelowDetectionLimit,
-    /// As many as asked for.
-    Sufficient,
 }
 
 /// Whether a board is there.
@@ -254,8 +244,9 @@ mod tests {
             seq: 1,
             series: Uuid::from_u128(6),
             boot_id: Uuid::from_u128(8),
-            slide: Some(Uuid::from_u128(9)),
+            slide: Some(Uuid::from_u128(9).into()),
             captured_at: Timestamp::UNIX_EPOCH,
+            clock_synchronised: Some(false),
             source: "synthetic:1".into(),
             analysis: FieldAnalysis {
                 width: 640,
@@ -271,6 +262,7 @@ mod tests {
                     bbox: Rect::from([1, 2, 3, 4]),
                     label: Label::Parasitized,
                     p_parasitized: 0.75,
+                    counted_before: false,
                 }],
                 others: vec![Other {
                     bbox: Rect::from([5, 6, 7, 8]),
@@ -286,6 +278,7 @@ mod tests {
                 cells: 1,
                 parasitized: 1,
             },
+            overlap: None,
             model: ModelRef {
                 name: "m".into(),
                 version: "1".into(),

@@ -9,6 +9,7 @@ mod cell;
 mod chance;
 mod layout;
 mod others;
+mod slide;
 mod stain;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ use crate::image::RgbImage;
 use canvas::Canvas;
 use chance::Chance;
 use layout::{Layout, Place};
-use stain::Stain;
+pub use slide::SyntheticSlide;
+use stain::{Light, Stain};
 
 /// What a synthetic field looks like. Values out of their range are brought into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,19 +155,27 @@ const PLATELET: (f32, f32) = (0.14, 0.26);
 pub fn smear(spec: &SmearSpec, seed: u64) -> SyntheticField {
     let spec = spec.within_range();
     let mut chance = Chance::new(seed);
-    let stain = Stain::new(spec.stain_variation, &mut chance);
+    let (canvas, truth) = draw(&spec, &mut chance);
+    let light = Light::new(&spec, &mut chance);
+    let whole = Rect::from([0, 0, spec.width, spec.height]);
+    let image = stain::photograph(&canvas, whole, &light, spec.noise, &mut chance);
+    SyntheticField { image, truth }
+}
+
+/// Puts everything on a canvas.
+fn draw(spec: &SmearSpec, chance: &mut Chance) -> (Canvas, Vec<TrueObject>) {
+    let stain = Stain::new(spec.stain_variation, chance);
     let mut canvas = Canvas::new(spec.width, spec.height, spec.blur);
     let mut truth = Vec::new();
-    for (place, kind) in arrange(&spec, &mut chance) {
+    for (place, kind) in arrange(spec, chance) {
         let bbox = match kind {
-            ObjectKind::WhiteCell => others::white_cell(&mut canvas, place, &stain, &mut chance),
-            ObjectKind::Platelet => others::platelet(&mut canvas, place, &stain, &mut chance),
-            _ => cell::red_cell(&mut canvas, place, kind, &stain, &mut chance),
+            ObjectKind::WhiteCell => others::white_cell(&mut canvas, place, &stain, chance),
+            ObjectKind::Platelet => others::platelet(&mut canvas, place, &stain, chance),
+            _ => cell::red_cell(&mut canvas, place, kind, &stain, chance),
         };
         truth.extend(bbox.map(|bbox| TrueObject { bbox, kind }));
     }
-    let image = stain::photograph(&canvas, &spec, &mut chance);
-    SyntheticField { image, truth }
+    (canvas, truth)
 }
 
 /// Finds a place for everything: the largest first, as long as there is room.

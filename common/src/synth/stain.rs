@@ -3,6 +3,7 @@
 use super::SmearSpec;
 use super::canvas::{Canvas, Density};
 use super::chance::Chance;
+use crate::geometry::Rect;
 use crate::image::RgbImage;
 
 /// What the parts of cells absorb in this smear.
@@ -46,7 +47,8 @@ impl Stain {
 }
 
 /// The light that reaches the camera where nothing absorbs.
-struct Light {
+#[derive(Clone)]
+pub(super) struct Light {
     /// At its brightest, 0 to 255.
     colour: [f32; 3],
     /// Where it is brightest, in coordinates from -1 to 1.
@@ -58,7 +60,7 @@ struct Light {
 }
 
 impl Light {
-    fn new(spec: &SmearSpec, chance: &mut Chance) -> Self {
+    pub fn new(spec: &SmearSpec, chance: &mut Chance) -> Self {
         let green = 225.0 + 20.0 * spec.stain_variation * chance.between(-1.0, 1.0);
         let mut tint = |low: f32, high: f32| {
             let middle = (low + high) / 2.0;
@@ -74,25 +76,40 @@ impl Light {
         }
     }
 
+    /// The same light, brighter or darker in red, green and blue.
+    pub fn times(&self, gain: [f32; 3]) -> Self {
+        Self {
+            colour: [0, 1, 2].map(|i| self.colour[i] * gain[i]),
+            ..*self
+        }
+    }
+
     fn at(&self, u: f32, v: f32) -> f32 {
         let (x, y) = (u - self.centre[0], v - self.centre[1]);
         (1.0 - self.fall * (x * x + y * y) + self.slope[0] * u + self.slope[1] * v).max(0.05)
     }
 }
 
-/// The picture of what was drawn.
-pub(super) fn photograph(canvas: &Canvas, spec: &SmearSpec, chance: &mut Chance) -> RgbImage {
-    let light = Light::new(spec, chance);
+/// The picture of a window into what was drawn, which must lie within it. `noise` is the standard deviation of the
+/// grain.
+pub(super) fn photograph(
+    canvas: &Canvas,
+    window: Rect,
+    light: &Light,
+    noise: f32,
+    chance: &mut Chance,
+) -> RgbImage {
     let transmitted = Transmission::new();
-    let (w, h) = (canvas.width as usize, canvas.height as usize);
+    let (w, h) = (window.w as usize, window.h as usize);
     let mut bytes = vec![0u8; w * h * 3];
     let mut grain = vec![0u8; w * 4];
     // Four even bytes have a standard deviation of 147.8 when summed.
-    let noise = spec.noise / 147.8;
+    let noise = noise / 147.8;
     for y in 0..h {
         chance.fill(&mut grain);
         let v = (2.0 * y as f32 + 1.0) / h as f32 - 1.0;
-        let line = &canvas.pixels[y * w..(y + 1) * w];
+        let start = (window.y as usize + y) * canvas.width as usize + window.x as usize;
+        let line = &canvas.pixels[start..start + w];
         let out = bytes[y * w * 3..(y + 1) * w * 3].chunks_exact_mut(3);
         for (x, ((out, density), grain)) in out.zip(line).zip(grain.chunks_exact(4)).enumerate() {
             let u = (2.0 * x as f32 + 1.0) / w as f32 - 1.0;
@@ -108,8 +125,7 @@ pub(super) fn photograph(canvas: &Canvas, spec: &SmearSpec, chance: &mut Chance)
             }
         }
     }
-    RgbImage::from_raw(canvas.width, canvas.height, bytes)
-        .expect("three bytes were made for each pixel")
+    RgbImage::from_raw(window.w, window.h, bytes).expect("three bytes were made for each pixel")
 }
 
 /// exp(−density), from a table: the same on every machine.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::Timestamp;
 use smearscope_common::image::{self, RgbImage};
 use tracing::{info, warn};
 
@@ -66,11 +65,7 @@ impl Camera for Replay {
             self.next += 1;
             match read_image(path) {
                 Ok(image) => {
-                    return Ok(Some(Frame {
-                        image,
-                        captured_at: Timestamp::now(),
-                        source: name_of(path),
-                    }));
+                    return Ok(Some(Frame::played(image, name_of(path))));
                 }
                 Err(error) => {
                     self.skipped += 1;

@@ -1,6 +1,5 @@
 //! A camera over a drawn smear: one seed after the other, for ever.
 
-use jiff::Timestamp;
 use smearscope_common::synth::{SmearSpec, smear};
 
 use super::{Camera, Frame};
@@ -22,11 +21,8 @@ impl Camera for Synthetic {
     fn next_frame(&mut self) -> anyhow::Result<Option<Frame>> {
         let seed = self.seed;
         self.seed = seed.wrapping_add(1);
-        Ok(Some(Frame {
-            image: smear(&self.spec, seed).image,
-            captured_at: Timestamp::now(),
-            source: format!("synthetic:{seed}"),
-        }))
+        let image = smear(&self.spec, seed).image;
+        Ok(Some(Frame::played(image, format!("synthetic:{seed}"))))
     }
 }
 

@@ -23,10 +23,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// The shortest time between two fields. A camera has a rate of its own.
+    /// The shortest time between two fields.
     pub fn interval(&self) -> Duration {
         Duration::from_millis(match self {
-            Self::Camera(_) => 0,
+            Self::Camera(camera) => camera.interval_ms,
             Self::Replay(replay) => replay.interval_ms,
             Self::Synthetic(synthetic) => synthetic.interval_ms,
         })
@@ -46,7 +46,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraConfig {
-    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
+    #[allow(dead_code, reason = "read by `Kind`; here so that it is a known key")]
     kind: Option<Kind>,
     /// Which camera: `auto`, a path such as `/dev/video0`, or a name in `/dev/v4l/by-id`. Default: `auto`, the first one
     /// with a usable format.
@@ -59,6 +59,8 @@ pub struct CameraConfig {
     pub height: Option<u32>,
     /// Frames for each second; the nearest rate that the camera offers is taken. Default: the highest up to 30.
     pub fps: Option<f64>,
+    /// The shortest time between two fields in milliseconds. Default: 0, as fast as they are analysed.
+    pub interval_ms: u64,
     /// `[source.controls]`: the camera's controls by name, as `smearscope-edge cameras` and `v4l2-ctl -l` list them. Default: none
     /// is touched.
     pub controls: BTreeMap<String, Setting>,
@@ -73,7 +75,11 @@ impl CameraConfig {
     /// Checks what doesn't show in a type; the error names a key and says what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         if self.width.is_some() != self.height.is_some() {
-            let key = if self.width.is_some() { "width" } else { "height" };
+            let key = if self.width.is_some() {
+                "width"
+            } else {
+                "height"
+            };
             let why = "a size needs both `width` and `height`".to_owned();
             return Err((key, why));
         }
@@ -234,7 +240,9 @@ mod tests {
 
     fn camera(rest: &str) -> Result<CameraConfig, String> {
         let config: CameraConfig = toml::from_str(rest).map_err(|e| e.message().to_owned())?;
-        config.check().map_err(|(key, why)| format!("{key}: {why}"))?;
+        config
+            .check()
+            .map_err(|(key, why)| format!("{key}: {why}"))?;
         Ok(config)
     }
 

@@ -22,7 +22,8 @@ pub struct Store {
     pub max_mb: u64,
     /// How many days a delivered result can be sent again. Default: 7.
     pub keep_days: u64,
-    /// How many days a result waits for a broker before it is given up. Default: 90.
+    /// How many days a result waits for a broker before it is given up. Default: 90. Those of this run of the program wait
+    /// at least as long as it has run, whatever the clock says meanwhile.
     pub max_wait_days: u64,
 }
 

@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use smearscope_common::message::{SlideMessage, StoreState};
+use smearscope_common::message::{ModelRef, SlideId, SlideMessage, StoreState};
 use smearscope_common::parasitemia::Counts;
 use uuid::Uuid;
 
-use crate::slide::Rules;
-use crate::store::{Answer, Cursor, Kind, Message, Options, Store, StoreError};
+use crate::config;
+use crate::slide::{Judge, Rules, Seen, Suspect};
+use crate::store::{
+    Answer, Cursor, Kind, Message, Options, Store, StoreError, checksum, slide_checksum,
+};
 
 /// The most changes of one input.
 const MAX_CHANGES: usize = 64;
@@ -45,8 +48,11 @@ pub fn check(bytes: &[u8], folder: &Path) {
         keep: Duration::from_secs(3600),
         max_wait: Duration::from_secs(3600 * 24 * 36500),
         rules: Rules {
-            device: "lab".parse().expect("a device's name"),
             cells_needed: 100,
+            ..Rules::new(
+                "lab".parse().expect("a device's name"),
+                &config::Slide::default(),
+            )
         },
         auto_start: true,
     };
@@ -98,8 +104,8 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
         request_id: "new",
         reply: b"{}",
     };
-    let slide = Uuid::from_u128(99);
-    match store.start_slide(slide, Some(reply)) {
+    let slide = SlideId::from(Uuid::from_u128(99));
+    match store.start_slide(slide.clone(), Some(reply)) {
         Ok(closed) => {
             assert!(closed.is_none_or(|closed| closed.closed_at.is_some()));
             assert_eq!(store.answer("new").as_deref(), Some(reply.reply));
@@ -171,9 +177,18 @@ fn commit(store: &Store) -> Uuid {
         cells: 10,
         parasitized: 1,
     };
+    let judge = judge();
+    let suspects = [suspect(store.wanted_suspects().above.clamp(0.0, 0.9) + 0.1)];
+    let seen = Seen {
+        counted: counts,
+        not_counted: None,
+        focus: 40.0,
+        judge: &judge,
+        suspects: &suspects,
+    };
     let id = Uuid::now_v7();
     store
-        .commit(counts, |_| (id, sealed(20).into()))
+        .commit(&seen, |_| (id, sealed(20).into()))
         .expect("a result can be committed");
     id
 }
@@ -244,6 +259,25 @@ fn is_sealed(payload: &[u8]) -> bool {
         .is_some_and(|(body, crc)| crc32c::crc32c(body).to_le_bytes() == *crc)
 }
 
+fn judge() -> Judge {
+    Judge {
+        model: ModelRef {
+            name: "m".into(),
+            version: "1".into(),
+            sha256: "00".into(),
+        },
+        validation: None,
+    }
+}
+
+fn suspect(p_parasitized: f32) -> Suspect {
+    Suspect {
+        bbox: [1, 2, 3, 4].into(),
+        p_parasitized,
+        picture: vec![0xFF, 0xD8],
+    }
+}
+
 fn series() -> Uuid {
     Uuid::from_u128(7)
 }
@@ -265,6 +299,7 @@ fn made(folder: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
                 row[1] = (Kind::Report as i64).into();
                 row[2] = Value::Null;
                 row[3] = Value::Null;
+                row[CRC] = checksum_of(&row).expect("a report's row is sound");
             }
             if n % 3 == 0 {
                 row[5] = 1_800_000_000.into();
@@ -285,6 +320,9 @@ fn made(folder: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
     insert(&connection, "meta", &[text("last_seq"), 40.into()])?;
     insert(&connection, "slide", &sound_slide(1, true))?;
     insert(&connection, "slide", &sound_slide(2, false))?;
+    insert(&connection, "suspect", &sound_suspect(1))?;
+    insert(&connection, "suspect", &sound_suspect(2))?;
+    insert(&connection, "report", &sound_report(1))?;
     insert(
         &connection,
         "answer",
@@ -303,7 +341,12 @@ fn made(folder: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
 fn fresh(folder: &Path) -> PathBuf {
     let files = template(folder);
     for entry in std::fs::read_dir(folder).expect("a folder") {
-        std::fs::remove_file(entry.expect("a file").path()).expect("a file of ours");
+        let path = entry.expect("a file").path();
+        let removed = match path.is_dir() {
+            true => std::fs::remove_dir_all(&path),
+            false => std::fs::remove_file(&path),
+        };
+        removed.expect("a file of ours");
     }
     let path = folder.join("results.sqlite");
     std::fs::write(&path, &files[0]).expect("room for a small file");
@@ -353,7 +396,7 @@ fn change_files(path: &Path, mut files: [Vec<u8>; 2], bytes: &mut Bytes<'_>) {
 /// Puts rows into the tables, or takes something out. What SQLite refuses is left out.
 fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
     /// What may be missing.
-    const PARTS: [&str; 11] = [
+    const PARTS: [&str; 13] = [
         "TABLE message",
         "TABLE slide",
         "TABLE answer",
@@ -365,6 +408,8 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
         "COLUMN kind",
         "COLUMN payload",
         "COLUMN acknowledged_at",
+        "TABLE suspect",
+        "TABLE report",
     ];
     const KEYS: [&str; 6] = [
         "series",
@@ -381,10 +426,17 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
         if bytes.is_empty() {
             break;
         }
-        let _ = match bytes.byte() % 12 {
+        let _ = match bytes.byte() % 14 {
             0..=4 => {
                 let payload = sealed(usize::from(bytes.byte()));
-                let row = altered(sound_message(n, &payload), bytes);
+                let which = bytes.number(2);
+                let mut row = altered(sound_message(n, &payload), which, bytes);
+                // Unless it is the checksum that is wrong, the others are values that were meant.
+                if which >> CRC & 1 == 0
+                    && let Some(crc) = checksum_of(&row)
+                {
+                    row[CRC] = crc;
+                }
                 let inserted = insert(&connection, "message", &row);
                 if inserted.is_ok() {
                     damage.note(&row);
@@ -394,7 +446,7 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
             5 => insert(
                 &connection,
                 "slide",
-                &altered(sound_slide(n, n % 2 == 0), bytes),
+                &altered(sound_slide(n, n % 2 == 0), bytes.number(2), bytes),
             ),
             6 => {
                 let sound = [
@@ -402,7 +454,11 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
                     text(&format!("r{n}")),
                     b"{}".to_vec().into(),
                 ];
-                insert(&connection, "answer", &altered(sound, bytes))
+                insert(
+                    &connection,
+                    "answer",
+                    &altered(sound, bytes.number(2), bytes),
+                )
             }
             7 => {
                 let key = text(KEYS[usize::from(bytes.byte()) % KEYS.len()]);
@@ -422,6 +478,16 @@ fn change_rows(path: &Path, bytes: &mut Bytes<'_>, damage: &mut Damage) {
                 damage.is_of_a_newer_version = !(0..=1).contains(&version);
                 connection.pragma_update(None, "user_version", version)
             }
+            12 => insert(
+                &connection,
+                "suspect",
+                &altered(sound_suspect(n), bytes.number(2), bytes),
+            ),
+            13 => insert(
+                &connection,
+                "report",
+                &altered(sound_report(n), bytes.number(2), bytes),
+            ),
             _ => {
                 let part = PARTS[usize::from(bytes.byte()) % PARTS.len()];
                 match part.strip_prefix("COLUMN ") {
@@ -446,13 +512,14 @@ fn sound(connection: &Connection) -> rusqlite::Result<BTreeSet<Uuid>> {
     let rows = query.query_map([], |row| {
         let kind = row.get::<_, u8>(1)?;
         let payload: Vec<u8> = row.get(3)?;
-        let is_sound = row.get::<_, u32>(2)? == crc32c::crc32c(&payload)
-            && [Kind::Field, Kind::Report]
-                .iter()
-                .any(|known| *known as u8 == kind)
-            && row.get(4)?;
+        let crc: u32 = row.get(2)?;
+        let is_pending: bool = row.get(4)?;
         let id = Uuid::from_slice(&row.get::<_, Vec<u8>>(0)?).ok();
-        Ok(id.filter(|_| is_sound))
+        let is_sound = |id: &Uuid| {
+            let kind = Kind::of(kind).filter(|kind| checksum(*id, *kind, &payload) == crc);
+            is_pending && kind.is_some()
+        };
+        Ok(id.filter(is_sound))
     })?;
     Ok(rows.filter_map(Result::ok).flatten().collect())
 }
@@ -464,15 +531,14 @@ impl Damage {
             return;
         };
         self.wrong.retain(|(of, _)| of != id);
-        if row[6] != Value::from(i64::from(crc32c::crc32c(payload))) {
+        if checksum_of(row).as_ref() != Some(&row[CRC]) {
             self.wrong.push((id.clone(), payload.clone()));
         }
     }
 }
 
-/// Some of a row's values in place of sound ones.
-fn altered<const N: usize>(mut row: [Value; N], bytes: &mut Bytes<'_>) -> [Value; N] {
-    let which = bytes.number(2);
+/// Other values in a row's place for those that `which` has bits of, the first the lowest.
+fn altered<const N: usize>(mut row: [Value; N], which: u64, bytes: &mut Bytes<'_>) -> [Value; N] {
     for (i, value) in row.iter_mut().enumerate() {
         if which >> i & 1 == 1 {
             *value = bytes.value();
@@ -498,39 +564,82 @@ fn insert(connection: &Connection, table: &str, row: &[Value]) -> rusqlite::Resu
         .map(drop)
 }
 
+/// Where a message's row has its checksum.
+const CRC: usize = 6;
+
+/// The checksum that a message's row must have, if it can be a message's.
+fn checksum_of(row: &[Value]) -> Option<Value> {
+    let (Value::Blob(id), Value::Integer(kind), Value::Blob(payload)) = (&row[0], &row[1], &row[8])
+    else {
+        return None;
+    };
+    let kind = Kind::of(u8::try_from(*kind).ok()?)?;
+    let crc = checksum(Uuid::from_slice(id).ok()?, kind, payload);
+    Some(i64::from(crc).into())
+}
+
 fn sound_message(n: u8, payload: &[u8]) -> [Value; 10] {
+    let id = Uuid::from_u128(1000 + u128::from(n));
     [
-        Uuid::from_u128(1000 + u128::from(n))
-            .as_bytes()
-            .to_vec()
-            .into(),
+        id.as_bytes().to_vec().into(),
         (Kind::Field as i64).into(),
         series().as_bytes().to_vec().into(),
         (i64::from(n) + 1).into(),
         1_800_000_000.into(),
         Value::Null,
-        i64::from(crc32c::crc32c(payload)).into(),
+        i64::from(checksum(id, Kind::Field, payload)).into(),
         (payload.len() as i64).into(),
         payload.to_vec().into(),
         Value::Null,
     ]
 }
 
-fn sound_slide(n: u8, is_closed: bool) -> [Value; 6] {
+fn slide_id(n: u8) -> SlideId {
+    Uuid::from_u128(500 + u128::from(n)).into()
+}
+
+fn sound_slide(n: u8, is_closed: bool) -> [Value; 8] {
+    const TALLY: &str = r#"{"sums":{"fields":3,"cells":30,"parasitized":2,"cells_squared":300,"cells_by_parasitized":20,"parasitized_squared":4},"focus_sum":120.0,"focus_min":39.5,"left_out":{},"turned_away":{"moving":3},"models":[],"clock_synchronised":null,"open_ms":60000}"#;
+    const BEGUN: &str = "2026-05-01T10:00:00Z";
+    let closed = is_closed.then_some("2026-05-01T11:00:00Z");
+    let id = slide_id(n);
     [
-        Uuid::from_u128(500 + u128::from(n))
-            .as_bytes()
-            .to_vec()
-            .into(),
-        text("2026-05-01T10:00:00Z"),
-        if is_closed {
-            text("2026-05-01T11:00:00Z")
-        } else {
-            Value::Null
-        },
+        text(id.as_str()),
+        text(BEGUN),
+        closed.map_or(Value::Null, text),
         3.into(),
         30.into(),
         2.into(),
+        text(TALLY),
+        i64::from(slide_checksum(id.as_str(), BEGUN, closed, 3, TALLY)).into(),
+    ]
+}
+
+/// A cell of the slide that is closed, or of the one that is open.
+fn sound_suspect(n: u8) -> [Value; 9] {
+    [
+        i64::from(n).into(),
+        text(slide_id(1 + n % 2).as_str()),
+        i64::from(n).into(),
+        (f64::from(n) / 255.0).into(),
+        10.into(),
+        20.into(),
+        30.into(),
+        40.into(),
+        vec![0xFF, 0xD8].into(),
+    ]
+}
+
+fn sound_report(n: u8) -> [Value; 4] {
+    let id = slide_id(n);
+    let payload = format!(
+        r#"{{"schema":"smearscope.slide/1","id":"{id}","device":"lab","started_at":"2026-05-01T10:00:00Z","fields":3,"cells":30,"parasitized":2,"parasitemia":null,"interval":"wilson","cells_needed":100,"state":"insufficient"}}"#
+    );
+    [
+        i64::from(n).into(),
+        text(id.as_str()),
+        i64::from(crc32c::crc32c(payload.as_bytes())).into(),
+        payload.into_bytes().into(),
     ]
 }
 

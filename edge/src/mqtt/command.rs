@@ -14,7 +14,7 @@ use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
     Command, FieldImage, InvalidCommand, NoArgs, Pong, Reply, ReplyCode, Request, RequestId,
-    Resend, Resent, SlideStart, WhichSlide,
+    Resend, Resent, SlideId, SlideStart, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
@@ -220,8 +220,11 @@ impl Commands {
         info!("command {} ({id})", request.command);
         match command {
             Command::SlideStart(SlideStart { id: slide }) => {
-                let slide = slide.unwrap_or_else(Uuid::now_v7);
-                self.noted(id, &WhichSlide { slide }, |answer| {
+                let slide = slide.unwrap_or_else(SlideId::new_unique);
+                let begun = WhichSlide {
+                    slide: slide.clone(),
+                };
+                self.noted(id, &begun, |answer| {
                     self.store.start_slide(slide, Some(answer)).map(drop)
                 })
             }
@@ -360,7 +363,7 @@ fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::LastField;
+    use crate::control::{Analysed, LastField};
     use crate::store::tests::{commit, store_in_memory};
     use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
@@ -412,6 +415,14 @@ mod tests {
         let slide = board.store.slide().unwrap();
         assert_eq!(started["result"]["slide"], slide.id.to_string());
         assert!(slide.id != first && slide.fields == 0);
+        for id in ["a/b", "+", "#", "a b", "", &"x".repeat(10_000)] {
+            let request = format!("bad-{}", id.len());
+            let refused = board.run(&request, "slide.start", json!({ "id": id }));
+            assert_eq!(refused["code"], "bad_args", "{refused}");
+            let error = refused["error"].as_str().unwrap();
+            assert!(error.contains("slide id") && error.len() < 400, "{error}");
+        }
+        assert_eq!(board.store.slide().unwrap().id, slide.id);
         let again = board.run("b", "slide.start", json!({ "id": first }));
         assert_eq!(
             (&again["ok"], &again["code"]),
@@ -436,7 +447,14 @@ mod tests {
             id: Uuid::from_u128(5),
             image: Arc::new(RgbImage::new(8, 8)),
         };
-        board.control.analysed("a.png", 1.0, field);
+        board.control.analysed(Analysed {
+            source: "a.png",
+            focus: 1.0,
+            cell_diameter: None,
+            repeats: 0,
+            overlap_is_uncertain: false,
+            field,
+        });
         let request = br#"{"request_id":"b","command":"image.get"}"#;
         let (reply, picture) = board.commands.answer(request, false);
         let reply: Value = serde_json::from_slice(&reply).unwrap();

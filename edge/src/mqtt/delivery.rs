@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use smearscope_common::message::{BrokerHealth, HealthMessage, Incident};
+use smearscope_common::message::{BrokerHealth, CameraState, HealthMessage, Incident, LiveMessage};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use super::outbox::Outbox;
 use super::replies::Replies;
 use super::session::{Ended, Session};
 use super::{Options, Picture, to_json};
-use crate::control::Control;
+use crate::control::{Control, Sight};
 use crate::health;
 use crate::store::Store;
 
@@ -60,6 +60,7 @@ pub struct Delivery {
     pub(super) ends: Ends,
     /// Since when the broker has us, in this connection.
     pub(super) online_since: Option<Instant>,
+    pub(super) sights: watch::Receiver<Option<Sight>>,
     control: Arc<Control>,
     is_fed: bool,
 }
@@ -89,6 +90,7 @@ impl Delivery {
             pictures,
             ends,
             online_since: None,
+            sights: control.sights(),
             control,
             is_fed: true,
         }
@@ -173,6 +175,24 @@ impl Delivery {
                 .folder()
                 .and_then(|folder| health::disk_free_mb(&folder)),
         })
+    }
+
+    /// What a live camera sees now, and what it does; `None` where there is none.
+    pub(super) fn live(&mut self) -> Option<(CameraState, Bytes)> {
+        let sight = self.sights.borrow_and_update().clone()?;
+        let live = LiveMessage {
+            schema: LiveMessage::SCHEMA.into(),
+            device: self.options.device.clone(),
+            boot_id: self.options.boot_id,
+            at: Timestamp::now(),
+            camera: sight.camera,
+            focus: sight.focus,
+            exposure: sight.exposure,
+            verdict: sight.verdict,
+            reason: sight.reason,
+            is_analysing: !self.control.is_free(),
+        };
+        Some((sight.camera, to_json(&live)))
     }
 
     fn disconnected(&mut self) {

@@ -9,6 +9,7 @@ pub(super) struct Newest {
     revision: u64,
     offered: u64,
     answered: u64,
+    is_refused: bool,
 }
 
 impl Newest {
@@ -32,6 +33,20 @@ impl Newest {
 
     pub(super) fn answer(&mut self, revision: u64) {
         self.answered = self.answered.max(revision);
+        self.is_refused = false;
+    }
+
+    /// As an answer, so that nobody waits for it; what is still the newest may be offered once more.
+    pub(super) fn refuse(&mut self, revision: u64) {
+        self.answer(revision);
+        self.is_refused = true;
+    }
+
+    /// Offers what was refused once more.
+    pub(super) fn try_again(&mut self) {
+        if std::mem::take(&mut self.is_refused) {
+            self.offered = 0;
+        }
     }
 
     /// The broker may have forgotten what it retained: the value is offered again.
@@ -72,5 +87,20 @@ mod tests {
         slide.reconnect();
         assert_eq!(slide.due().unwrap().1, "3");
         assert!(slide.is_settled());
+    }
+
+    #[test]
+    fn what_was_refused_holds_nobody_up_and_is_offered_once_more() {
+        let mut slide = Newest::default();
+        slide.set(Some("1".into()));
+        slide.offer(1);
+        slide.refuse(1);
+        assert!(slide.is_settled() && slide.due().is_none());
+        slide.try_again();
+        assert_eq!(slide.due().unwrap().1, "1");
+        slide.offer(1);
+        slide.answer(1);
+        slide.try_again();
+        assert!(slide.is_settled() && slide.due().is_none());
     }
 }

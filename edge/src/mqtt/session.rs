@@ -11,6 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
     SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event};
+use smearscope_common::message::CameraState;
 use smearscope_common::topic::Topic;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -29,13 +30,17 @@ use super::window::{WIDTH, Window};
 const OVERHEAD: usize = 512;
 /// How long the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// Pictures and health between us and the network.
+/// Pictures, sights and health between us and the network.
 const LIVE: usize = 6;
 /// Messages between us and rumqttc's event loop: a full window, what is live, a subscription and a farewell. It is never
 /// full: both of the first are bounded here.
 const CHANNEL: usize = WIDTH as usize + LIVE + 2;
 /// How often the board's health is told.
 const HEALTH: Duration = Duration::from_secs(30);
+/// What the camera sees is told no more often.
+const SIGHT: Duration = Duration::from_millis(500);
+/// What the camera saw that long ago helps nobody.
+const SIGHT_EXPIRY_S: u32 = 5;
 /// What was acknowledged is written no later than this.
 const FLUSH: Duration = Duration::from_millis(250);
 /// Health that is older says nothing: four were missed.
@@ -71,13 +76,17 @@ struct Online {
     /// How many announcements were handed over.
     announced: usize,
     health_at: Instant,
+    /// When what the camera sees may be told again.
+    sight_at: Instant,
+    /// What the camera did when that was told last.
+    camera: CameraState,
     /// How long nothing at all may happen: pings do, unless the network takes no more bytes.
     patience: Duration,
     /// Whether the last status was refused.
     is_untold: bool,
     /// Whether a result was too large for this broker, which is said once.
     has_too_large: bool,
-    /// Pictures and health that were handed over and not sent yet.
+    /// Pictures, sights and health that were handed over and not sent yet.
     live: usize,
 }
 
@@ -147,7 +156,10 @@ impl<'d> Session<'d> {
             if silent_at.is_some_and(|at| at <= now) {
                 return Ended::Lost("it fell silent".into());
             }
-            let wake = [retry, health_at, silent_at, self.flush_at]
+            let sight_at = self.online.as_ref().map(|online| online.sight_at);
+            let may_tell_sight = sight_at.is_some_and(|at| at <= now);
+            let sight_at = sight_at.filter(|at| *at > now);
+            let wake = [retry, health_at, silent_at, sight_at, self.flush_at]
                 .into_iter()
                 .flatten()
                 .min();
@@ -167,6 +179,9 @@ impl<'d> Session<'d> {
                 },
                 changed = self.delivery.changes.changed() => if changed.is_ok() {
                     block_in_place(|| self.delivery.store_changed());
+                },
+                changed = self.delivery.sights.changed(), if may_tell_sight => if changed.is_ok() {
+                    self.show_sight();
                 },
                 more = self.delivery.pictures.recv(), if self.delivery.is_fed() => match more {
                     Some(picture) => self.show_picture(picture),
@@ -193,6 +208,7 @@ impl<'d> Session<'d> {
         };
         if online.health_at <= now {
             online.health_at = now + HEALTH;
+            self.delivery.slide.try_again();
             if std::mem::take(&mut online.is_untold) {
                 self.tell_online();
             }
@@ -266,6 +282,8 @@ impl<'d> Session<'d> {
             keeps,
             announced: 0,
             health_at: Instant::now(),
+            sight_at: Instant::now(),
+            camera: CameraState::default(),
             patience: KEEP_ALIVE.max(keep_alive).mul_f64(2.5),
             is_untold: false,
             has_too_large: false,
@@ -328,7 +346,10 @@ impl<'d> Session<'d> {
                 format!("a result ({reason:?}); next try in {wait:.0?}")
             }
             Ticket::Slide(revision) => {
-                delivery.slide.answer(revision);
+                match is_accepted {
+                    true => delivery.slide.answer(revision),
+                    false => delivery.slide.refuse(revision),
+                }
                 format!("the slide's count ({reason:?})")
             }
             Ticket::Online => {

@@ -69,7 +69,7 @@ fn used(topic: Topic) -> Use {
         Topic::Health => Use {
             key: "health",
             title: "How the board itself is",
-            description: "Each 30 seconds.",
+            description: "Each 30 seconds, and at once where the camera is lost or back.",
             qos: 0,
             retained: true,
             expiry_s: Some(120),
@@ -84,6 +84,16 @@ fn used(topic: Topic) -> Use {
             retained: false,
             expiry_s: Some(60),
             messages: one("imageField"),
+        },
+        Topic::Live => Use {
+            key: "live",
+            title: "What the camera sees now",
+            description: "For the person at the microscope: focus, light, and why a field is taken or not. At most \
+                          twice a second while a camera runs, never queued, and nothing where fields come from files.",
+            qos: 0,
+            retained: false,
+            expiry_s: Some(5),
+            messages: one("live"),
         },
         Topic::Command => Use {
             key: "command",
@@ -365,6 +375,10 @@ fn messages() -> Value {
     report["allOf"][1]["required"] = json!(["closed_at"]);
     add("slideReport".into(), message("A closed slide", report));
     add("health".into(), message("Health", schema("health")));
+    add(
+        "live".into(),
+        message("What the camera sees", schema("live")),
+    );
     add("imageField".into(), picture());
     add("homeAssistant".into(), discovery());
 

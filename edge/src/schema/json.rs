@@ -7,7 +7,9 @@
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use smearscope_common::message::{FieldMessage, HealthMessage, SlideMessage, StatusMessage};
+use smearscope_common::message::{
+    FieldMessage, HealthMessage, LiveMessage, SlideMessage, StatusMessage,
+};
 
 use super::commands;
 
@@ -27,6 +29,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("slide", sent::<SlideMessage>()),
         ("status", sent::<StatusMessage>()),
         ("health", sent::<HealthMessage>()),
+        ("live", sent::<LiveMessage>()),
         ("command", commands::request()),
         ("reply", commands::reply()),
     ]

@@ -7,15 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use rusqlite::types::{FromSql, ToSql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
-use smearscope_common::message::Drops;
-use smearscope_common::parasitemia::Counts;
+use smearscope_common::message::{Drops, SlideId};
 use tracing::warn;
 use uuid::Uuid;
 
 use super::failpoint;
+use super::slides;
 use super::step::Step;
 use super::{Kind, Message};
 use crate::slide::{Rules, Slide};
@@ -148,6 +147,15 @@ impl Database {
         Ok(get(&self.connection, "last_seq")?.unwrap_or(0))
     }
 
+    /// The place of the last message in the order of all; 0 where there is none.
+    pub(super) fn last_message(&self) -> i64 {
+        self.connection
+            .query_row("SELECT ifnull(max(n), 0) FROM message", [], |row| {
+                row.get(0)
+            })
+            .unwrap_or(0)
+    }
+
     /// Begins a step of which all or nothing happens.
     pub(super) fn step(&mut self) -> Result<Step<'_>, Trouble> {
         Ok(Step {
@@ -246,6 +254,29 @@ impl Database {
         Ok(found.and_then(Result::ok))
     }
 
+    /// Whether there is a message with this id, acknowledged or not.
+    pub(super) fn has(&self, id: &[u8]) -> Result<bool, Trouble> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM message WHERE id = ?1")?
+            .exists([id])?)
+    }
+
+    /// The bytes of a message that is not acknowledged; `None` where there is none of this id.
+    pub(super) fn pending_bytes(&self, id: Uuid) -> Result<Option<u64>, Trouble> {
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT CASE WHEN bytes BETWEEN 0 AND ?2 THEN bytes ELSE 0 END FROM message
+                 WHERE id = ?1 AND acknowledged_at IS NULL",
+            )?
+            .query_row(params![id.as_bytes().as_slice(), u32::MAX], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(found)
+    }
+
     /// How many messages are not acknowledged, and their bytes.
     pub(super) fn pending_totals(&self) -> Result<(u64, u64), Trouble> {
         Ok(self
@@ -275,21 +306,21 @@ impl Database {
     pub(super) fn last_slide(&self) -> Result<Option<Slide>, Trouble> {
         let found = self
             .connection
-            .prepare_cached(
-                "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide
-                 ORDER BY rowid DESC LIMIT 1",
-            )?
-            .query_row([], slide)
+            .prepare_cached(&format!(
+                "SELECT {} FROM slide ORDER BY rowid DESC LIMIT 1",
+                slides::COLUMNS
+            ))?
+            .query_row([], slides::slide)
             .optional()?;
         Ok(found)
     }
 
     /// Whether a slide had this id.
-    pub(super) fn knows_slide(&self, id: Uuid) -> Result<bool, Trouble> {
+    pub(super) fn knows_slide(&self, id: &SlideId) -> Result<bool, Trouble> {
         Ok(self
             .connection
             .prepare_cached("SELECT 1 FROM slide WHERE id = ?1")?
-            .exists([id.as_bytes().as_slice()])?)
+            .exists([id.as_str()])?)
     }
 
     /// What was answered to a command.
@@ -304,7 +335,7 @@ impl Database {
 
     /// The slides for which a condition of SQL holds.
     pub(super) fn slides(&self, condition: &str) -> Result<Vec<Slide>, Trouble> {
-        slides(&self.connection, condition)
+        slides::slides(&self.connection, condition)
     }
 
     /// What was answered to commands.
@@ -332,6 +363,9 @@ impl Database {
         rules: &Rules,
     ) -> Result<u64, Trouble> {
         let step = self.step()?;
+        if name.is_none() {
+            step.take_back_last(other)?;
+        }
         let mut taken = 0;
         // From both ends, since a damaged page hides what is behind it.
         for order in ["ASC", "DESC"] {
@@ -347,10 +381,12 @@ impl Database {
             step.count_drops(found)?;
         }
         step.take_slides(other)?;
+        step.take_reports(other)?;
         step.take_answers(other)?;
         if let Some(slide) = slide {
             step.write_slide(slide)?;
-            step.close_all_but(slide.id, rules)?;
+            step.keep_suspects(&slide.id, rules.report_cells)?;
+            step.close_all_but(&slide.id, rules)?;
         }
         if let Some(name) = name {
             let before: String = get(&step.transaction, TAKEN_OVER)?.unwrap_or_default();
@@ -389,7 +425,7 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
     let mut outside = String::from(
         "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE typeof(seq) <> 'integer' OR seq NOT BETWEEN 0 AND ?1)",
     );
-    for table in ["message", "slide", "answer"] {
+    for table in ["message", "slide", "suspect", "report", "answer"] {
         // Two look-ups; as one condition it would read the whole table.
         outside += &format!(
             " OR EXISTS (SELECT 1 FROM {table} WHERE rowid < 1) OR EXISTS (SELECT 1 FROM {table} WHERE rowid > ?1)"
@@ -401,6 +437,12 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
         ));
     }
     Ok(())
+}
+
+/// What a row has in `crc`. Of the id too: with a flipped bit in it, it would be another message's.
+pub(crate) fn checksum(id: Uuid, kind: Kind, payload: &[u8]) -> u32 {
+    let head = crc32c::crc32c_append(crc32c::crc32c(id.as_bytes()), &[kind as u8]);
+    crc32c::crc32c_append(head, payload)
 }
 
 /// A row as a message; the inner error has the number of a damaged one.
@@ -417,7 +459,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
     let (Ok(id), Some(kind)) = (Uuid::from_slice(&id), Kind::of(kind)) else {
         return Ok(Err(n));
     };
-    if crc32c::crc32c(&payload) != crc {
+    if checksum(id, kind, &payload) != crc {
         return Ok(Err(n));
     }
     Ok(Ok(Message {
@@ -426,59 +468,6 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Result<Message, i64>> {
         kind,
         payload: payload.into(),
     }))
-}
-
-fn slide(row: &Row<'_>) -> rusqlite::Result<Slide> {
-    let time = |column: usize, text: &str| {
-        text.parse::<Timestamp>().map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                column,
-                rusqlite::types::Type::Text,
-                error.into(),
-            )
-        })
-    };
-    let count = |column: usize, most: u64| {
-        let count: u64 = row.get(column)?;
-        if count > most {
-            return Err(rusqlite::Error::IntegralValueOutOfRange(
-                column,
-                count as i64,
-            ));
-        }
-        Ok(count)
-    };
-    let cells = count(4, MAX_COUNT as u64)?;
-    let id: Vec<u8> = row.get(0)?;
-    let started_at: String = row.get(1)?;
-    let closed_at: Option<String> = row.get(2)?;
-    Ok(Slide {
-        id: Uuid::from_slice(&id).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
-        })?,
-        started_at: time(1, &started_at)?,
-        closed_at: closed_at.map(|text| time(2, &text)).transpose()?,
-        fields: count(3, MAX_COUNT as u64)?,
-        counts: Counts {
-            cells,
-            parasitized: count(5, cells)?,
-        },
-    })
-}
-
-/// The slides for which a condition of SQL holds, in the order of their beginning; what is none is passed over.
-pub(super) fn slides(connection: &Connection, condition: &str) -> Result<Vec<Slide>, Trouble> {
-    let mut query = connection.prepare(&format!(
-        "SELECT id, started_at, closed_at, fields, cells, parasitized FROM slide
-         WHERE {condition} ORDER BY rowid"
-    ))?;
-    let mut rows = query.query([])?;
-    let mut slides = Vec::new();
-    // What lies behind a row that can't be read is not known; what lies before it is.
-    while let Ok(Some(row)) = rows.next() {
-        slides.extend(slide(row));
-    }
-    Ok(slides)
 }
 
 pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {
@@ -492,6 +481,16 @@ pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {
         no_room: count("no_room")?,
         damaged: count("damaged")?,
     })
+}
+
+/// What is in use of a database's file, in bytes.
+pub(super) fn used_bytes(connection: &Connection) -> Result<u64, Trouble> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT (page_count - freelist_count) * page_size
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )?
+        .query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn get<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, Trouble> {

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use smearscope_common::message::{Drops, SlideMessage};
+use smearscope_common::message::{Drops, SlideId, SlideMessage};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::database::{Database, Trouble};
+use super::database::{Database, Trouble, used_bytes};
 use super::failpoint;
 use super::step::{Limits, Step};
-use super::{Answer, Cursor, Kind, Message, Options, StoreError};
-use crate::mqtt::to_json;
-use crate::slide::Slide;
+use super::{Answer, Cursor, Message, Options, StoreError};
+use crate::report::{self, Report};
+use crate::slide::{Slide, Wanted};
 
 /// How long a disk that can't take results is left alone before it is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(30);
@@ -45,6 +45,8 @@ pub(super) struct Homes {
     pub(super) ask_at: Instant,
     /// When the store was opened.
     pub(super) opened: Instant,
+    /// The last message of the disk that was there before; 0 where the disk's file is another now.
+    pub(super) old: i64,
 }
 
 impl Homes {
@@ -113,6 +115,7 @@ impl Homes {
     /// Sets a damaged file aside, makes a new one, and takes over what can be read of the old one.
     pub(super) fn replace_damaged(&mut self, path: &Path) -> Result<(), Trouble> {
         self.disk = None;
+        self.old = 0;
         let aside = set_aside(path)?;
         failpoint::hit("aside.renamed");
         self.set_aside.push(aside.display().to_string());
@@ -187,10 +190,15 @@ impl Homes {
         if !is_writable(path) {
             return Err(Trouble::Unusable("its folder can't be written".into()));
         }
+        let memory = self.memory.as_ref().expect("checked by the caller");
+        // Once in the log and once in the file. A disk without that room needn't be asked with everything.
+        let room = rustix::fs::statvfs(folder_of(path)).map(|disk| disk.f_bavail * disk.f_frsize);
+        if room.is_ok_and(|room| room < 2 * used_bytes(&memory.connection).unwrap_or(0)) {
+            return Err(Trouble::Unusable("its disk is full".into()));
+        }
         // Opened anew: the old handle may be of a disk that was pulled out.
         self.disk = None;
         let mut disk = Database::open(path)?;
-        let memory = self.memory.as_ref().expect("checked by the caller");
         let moved = disk.absorb(memory, None, self.slide.as_ref(), &self.options.rules);
         self.disk = Some(disk);
         self.take_over(path);
@@ -208,7 +216,7 @@ impl Homes {
             }
         };
         if !self.slide.as_ref().is_some_and(Slide::is_open) && self.options.auto_start {
-            self.change_slide(Some(Slide::new(Uuid::now_v7())), None)?;
+            self.change_slide(Some(Slide::new(SlideId::new_unique())), None)?;
         }
         Ok(())
     }
@@ -220,15 +228,12 @@ impl Homes {
         answer: Option<Answer<'_>>,
     ) -> Result<Option<SlideMessage>, StoreError> {
         let closed = self.slide.clone().filter(Slide::is_open).map(Slide::closed);
-        let report = closed
-            .as_ref()
-            .map(|slide| slide.message(&self.options.rules));
-        let payload = report.as_ref().map(to_json);
+        let rules = self.options.rules.clone();
+        // The same if a disk fails that has written it all the same.
         let id = Uuid::now_v7();
         self.write(|step, _| {
-            if let (Some(slide), Some(payload)) = (&closed, &payload) {
-                step.write_slide(slide)?;
-                step.add(id, Kind::Report, None, payload)?;
+            if let Some(slide) = &closed {
+                step.close_slide(slide, &rules, id)?;
             }
             if let Some(slide) = &next {
                 step.write_slide(slide)?;
@@ -238,8 +243,52 @@ impl Homes {
             }
             Ok(())
         })?;
+        let report = closed.as_ref().map(|slide| slide.message(&rules));
         self.slide = next.or(closed);
         Ok(report)
+    }
+
+    /// How many suspicious cells of a slide are kept: none where no report will be written.
+    pub(super) fn report_cells(&self) -> usize {
+        match self.options.path {
+            Some(_) => self.options.rules.report_cells,
+            None => 0,
+        }
+    }
+
+    /// Which cells of the next field would be shown in the slide's report.
+    pub(super) fn wanted_suspects(&self) -> Wanted {
+        let most = self.report_cells();
+        match &self.slide {
+            Some(slide) if slide.is_open() && most > 0 => {
+                let above = self.current().suspect_floor(&slide.id, most);
+                above.map_or(Wanted::NONE, |above| Wanted { most, above })
+            }
+            _ => Wanted::NONE,
+        }
+    }
+
+    /// The oldest report that is still to be written, with its number and its folder; `None` while the disk can't take it. One
+    /// that can't be made any more is given up.
+    pub(super) fn next_report(&mut self) -> Option<(i64, PathBuf, Report)> {
+        let folder = folder_of(self.options.path.as_ref()?).join(report::FOLDER);
+        if self.memory.is_some() {
+            return None;
+        }
+        loop {
+            match self.disk.as_ref()?.next_report() {
+                Ok(Some((n, Some(report)))) => return Some((n, folder, report)),
+                Ok(Some((n, None))) => {
+                    error!("the report of a slide is damaged and can't be written as a file");
+                    self.write(|step, _| step.end_report(n)).ok()?;
+                }
+                Ok(None) => return None,
+                Err(trouble) => {
+                    warn!("reports can't be read: {trouble}");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Pending messages behind the cursor: those of the disk are older than those in memory. An error says that the
@@ -332,6 +381,12 @@ impl Homes {
             } else {
                 seconds(options.max_wait)
             },
+            // Whatever the clock says, what was committed by this run is no older than the run.
+            expires_to: if self.opened.elapsed() < options.max_wait {
+                self.old
+            } else {
+                i64::MAX
+            },
         };
         self.write(|step, _| step.prune(limits))
             .unwrap_or_else(|error| {
@@ -349,9 +404,9 @@ impl Homes {
                 totals.1 += bytes;
             }
             for id in &self.acknowledged {
-                if let Ok(Some(message)) = database.message(*id) {
+                if let Ok(Some(bytes)) = database.pending_bytes(*id) {
                     totals.0 = totals.0.saturating_sub(1);
-                    totals.1 = totals.1.saturating_sub(message.payload.len() as u64);
+                    totals.1 = totals.1.saturating_sub(bytes);
                 }
             }
         }

@@ -12,6 +12,7 @@
 mod database;
 mod failpoint;
 mod homes;
+mod slides;
 mod step;
 
 use std::collections::BTreeSet;
@@ -20,16 +21,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smearscope_common::message::{Drops, SlideMessage, StoreHealth, StoreState};
+use smearscope_common::message::{Drops, SlideId, SlideMessage, StoreHealth, StoreState};
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::Topic;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::slide::{Rules, Slide};
+use crate::report;
+use crate::slide::{Rules, Seen, Slide, Wanted};
+pub(crate) use database::checksum;
 use database::{Database, Trouble};
 use homes::{Homes, memory};
+pub(crate) use slides::checksum as slide_checksum;
 
 /// So many acknowledgements are written in one transaction: one lost with the power is a repeat, and no more.
 const BATCH: usize = 64;
@@ -45,7 +49,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(number: u8) -> Option<Self> {
+    pub(crate) fn of(number: u8) -> Option<Self> {
         [Self::Field, Self::Report]
             .into_iter()
             .find(|kind| *kind as u8 == number)
@@ -81,14 +85,14 @@ pub struct Cursor {
 }
 
 /// What a field is told when it is committed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// The numbering.
     pub series: Uuid,
     /// The number.
     pub seq: u64,
     /// The slide that it joins.
-    pub slide: Option<Uuid>,
+    pub slide: Option<SlideId>,
     /// What of it joins that slide.
     pub counted: Counts,
 }
@@ -115,7 +119,7 @@ pub struct Options {
 pub enum StoreError {
     /// An id that another slide has.
     #[error("there was a slide {0} before: choose another id, or none")]
-    SlideExists(Uuid),
+    SlideExists(SlideId),
     /// There is no slide to close.
     #[error("no slide is open")]
     NoSlide,
@@ -144,6 +148,8 @@ pub struct Answer<'a> {
 /// The results of this board.
 pub struct Store {
     inner: Mutex<Homes>,
+    /// Held while files of reports are written, which takes longer than anything else should wait for.
+    reporting: Mutex<()>,
     changed: watch::Sender<()>,
 }
 
@@ -164,12 +170,14 @@ impl Store {
             generation: 0,
             ask_at: Instant::now(),
             opened: Instant::now(),
+            old: 0,
             options,
         };
         match inner.options.path.clone() {
             None => inner.memory = Some(memory()?),
             Some(path) => match Database::open(&path) {
                 Ok(disk) => {
+                    inner.old = disk.last_message();
                     inner.disk = Some(disk);
                     inner.take_over(&path);
                 }
@@ -181,10 +189,14 @@ impl Store {
             },
         }
         inner.restore_slide()?;
-        Ok(Self {
+        let store = Self {
             inner: Mutex::new(inner),
+            reporting: Mutex::new(()),
             changed: watch::Sender::new(()),
-        })
+        };
+        // Of slides that were closed when the power went, or the disk was full.
+        store.write_reports();
+        Ok(store)
     }
 
     /// Tells of each change: something may be pending, or the slide's count is another.
@@ -193,30 +205,33 @@ impl Store {
     }
 
     /// Commits a field: gives it its number, adds its cells to the slide that is open, and makes it pending. `message` is
-    /// called with its place, maybe twice, and gives id and payload; `counts` is what was seen.
+    /// called with its place, maybe twice, and gives id and payload; `seen` is what may join the slide.
     ///
     /// # Errors
     /// [`StoreError::Unusable`].
     pub fn commit(
         &self,
-        counts: Counts,
+        seen: &Seen<'_>,
         mut message: impl FnMut(&Place) -> (Uuid, Bytes),
     ) -> Result<Place, StoreError> {
         let mut inner = self.lock();
         inner.recover();
         let slide = inner.slide.clone();
+        let report_cells = inner.report_cells();
         let (place, slide) = inner.write(|step, series| {
             let mut slide = slide.clone();
             let joined = slide.as_mut().filter(|slide| slide.is_open());
             let place = Place {
                 series,
                 seq: step.next_seq()?,
-                slide: joined.as_ref().map(|slide| slide.id),
-                counted: joined.as_ref().map_or(Counts::default(), |_| counts),
+                slide: joined.as_ref().map(|slide| slide.id.clone()),
+                counted: joined.as_ref().map_or(Counts::default(), |_| seen.counted),
             };
             if let Some(slide) = joined {
-                slide.add(counts);
+                slide.add(seen);
                 step.write_slide(slide)?;
+                let suspects = &seen.suspects[..seen.suspects.len().min(report_cells)];
+                step.add_suspects(&slide.id, place.seq, suspects, report_cells)?;
             }
             let (id, payload) = message(&place);
             step.add(id, Kind::Field, Some(place.seq), &payload)?;
@@ -226,6 +241,27 @@ impl Store {
         drop(inner);
         self.changed.send_replace(());
         Ok(place)
+    }
+
+    /// A picture was not analysed, for this cause. It is counted in the slide that is open, and kept with the next field.
+    pub fn turn_away(&self, cause: &'static str) {
+        let mut inner = self.lock();
+        if let Some(slide) = inner.slide.as_mut().filter(|slide| slide.is_open()) {
+            slide.turn_away(cause);
+        }
+    }
+
+    /// Which cells of the next field would be shown in the slide's report: none while no slide is open, or where no report
+    /// will be written.
+    pub fn wanted_suspects(&self) -> Wanted {
+        self.lock().wanted_suspects()
+    }
+
+    /// The slide that is open.
+    pub fn open_slide(&self) -> Option<SlideId> {
+        let inner = self.lock();
+        let slide = inner.slide.as_ref().filter(|slide| slide.is_open());
+        slide.map(|slide| slide.id.clone())
     }
 
     /// The count of the slide that is open, or of the last one.
@@ -243,20 +279,21 @@ impl Store {
     /// [`StoreError::SlideExists`] or [`StoreError::Unusable`].
     pub fn start_slide(
         &self,
-        id: Uuid,
+        id: SlideId,
         answer: Option<Answer<'_>>,
     ) -> Result<Option<SlideMessage>, StoreError> {
         let mut inner = self.lock();
         let known = [&inner.disk, &inner.memory]
             .into_iter()
             .flatten()
-            .any(|database| database.knows_slide(id).unwrap_or(false));
+            .any(|database| database.knows_slide(&id).unwrap_or(false));
         if known {
             return Err(StoreError::SlideExists(id));
         }
         let closed = inner.change_slide(Some(Slide::new(id)), answer)?;
         drop(inner);
         self.changed.send_replace(());
+        self.write_reports();
         Ok(closed)
     }
 
@@ -272,7 +309,36 @@ impl Store {
         let closed = inner.change_slide(None, answer)?;
         drop(inner);
         self.changed.send_replace(());
+        self.write_reports();
         closed.ok_or(StoreError::NoSlide)
+    }
+
+    /// Writes the files of the reports whose slides are closed. What fails is tried again by [`Store::maintain`].
+    fn write_reports(&self) {
+        let _one_at_a_time = self
+            .reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some((n, folder, report)) = self.lock().next_report() else {
+                return;
+            };
+            let slide = report.message.id.clone();
+            if let Err(error) = report::write(&folder, &report) {
+                warn!("the report of the slide {slide} can't be written now: {error:#}");
+                return;
+            }
+            let mut inner = self.lock();
+            if let Err(error) = inner.write(|step, _| step.end_report(n)) {
+                warn!("the report of the slide {slide} will be written again: {error}");
+                return;
+            }
+            let keep = inner.options.rules.keep_reports;
+            let last = inner.current().last_slides(keep).unwrap_or_default();
+            drop(inner);
+            info!("the slide {slide} is reported in {}", folder.display());
+            report::remove_old(&folder, &last, keep);
+        }
     }
 
     /// What was answered to a command with this id, if it was one that changed something.
@@ -344,8 +410,10 @@ impl Store {
             return Err(StoreError::Range { from, to });
         }
         let mut inner = self.lock();
-        // Else one of them would be found acknowledged at the next flush.
+        // Else one of them would be found acknowledged at the next flush. Where they can't be written, they are sent once
+        // more with the others.
         inner.write_acknowledged();
+        inner.acknowledged.clear();
         let series = series.unwrap_or_else(|| inner.series());
         let found = inner
             .write_everywhere(|step| step.resend(series, from, to))
@@ -385,6 +453,8 @@ impl Store {
                 drops.expired, drops.no_room
             );
         }
+        drop(inner);
+        self.write_reports();
         drops
     }
 

@@ -1,21 +1,19 @@
 //! Changes to a database, of which all or none are made.
 
 use jiff::Timestamp;
-use rusqlite::{ErrorCode, Transaction, params};
+use rusqlite::{ErrorCode, OptionalExtension, Transaction, params};
 use smearscope_common::message::Drops;
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, Trouble, drops, get, message, put, slides};
+use super::database::{
+    Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, used_bytes,
+};
 use super::failpoint;
-use crate::mqtt::to_json;
-use crate::slide::{Rules, Slide};
+use crate::clock;
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;
-/// Clocks that stand before 2026 were never set: boards have none that runs without power. A result from such a time
-/// has no age.
-const CLOCK_IS_SET: i64 = 1_767_225_600;
 
 /// Room and time that results get.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +24,8 @@ pub(super) struct Limits {
     pub(super) keep_s: i64,
     /// How long a result may wait to be acknowledged, in seconds.
     pub(super) wait_s: i64,
+    /// The last message that can have waited for so long.
+    pub(super) expires_to: i64,
 }
 
 /// Changes of which all or none are made: those of a step that is dropped are not.
@@ -64,31 +64,11 @@ impl Step<'_> {
                 series,
                 seq,
                 now(),
-                crc32c::crc32c(payload),
+                checksum(id, kind, payload),
                 payload.len() as i64,
                 payload
             ])?;
         failpoint::hit("step.message");
-        Ok(())
-    }
-
-    /// Writes a slide's count as it is now.
-    pub(super) fn write_slide(&self, slide: &Slide) -> Result<(), Trouble> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO slide (id, started_at, closed_at, fields, cells, parasitized)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = ?3, fields = ?4, cells = ?5, parasitized = ?6",
-            )?
-            .execute(params![
-                slide.id.as_bytes().as_slice(),
-                slide.started_at.to_string(),
-                slide.closed_at.map(|at| at.to_string()),
-                slide.fields,
-                slide.counts.cells,
-                slide.counts.parasitized
-            ])?;
-        failpoint::hit("step.slide");
         Ok(())
     }
 
@@ -102,6 +82,15 @@ impl Step<'_> {
             "DELETE FROM answer WHERE n <= (SELECT max(n) FROM answer) - ?1",
             [ANSWERS],
         )?;
+        // A repeat of the command would find nothing here, or another's answer, and be done again.
+        let noted: Option<Vec<u8>> = self
+            .transaction
+            .prepare_cached("SELECT reply FROM answer WHERE request_id = ?1")?
+            .query_row([request_id], |row| row.get(0))
+            .optional()?;
+        if noted.as_deref() != Some(reply) {
+            return Err(Trouble::Damaged("its indexes don't agree".into()));
+        }
         failpoint::hit("step.answer");
         Ok(())
     }
@@ -146,22 +135,23 @@ impl Step<'_> {
     /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
     /// was not. Gives what was lost by that.
     pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
+        // A result from before the clock was set has no age.
         let now = now();
         self.transaction.execute(
             "DELETE FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2",
-            [CLOCK_IS_SET, now - limits.keep_s],
+            [clock::IS_SET, now - limits.keep_s],
         )?;
-        let expired = if now < CLOCK_IS_SET {
+        let expired = if now < clock::IS_SET {
             0
         } else {
             self.transaction.execute(
-                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2",
-                [CLOCK_IS_SET, now - limits.wait_s],
+                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2 AND n <= ?3",
+                [clock::IS_SET, now - limits.wait_s, limits.expires_to],
             )?
         };
         failpoint::hit("prune.age");
         let mut no_room = 0;
-        while self.used_bytes()? > limits.bytes {
+        while used_bytes(&self.transaction)? > limits.bytes {
             let kept = self.transaction.execute(
                 "DELETE FROM message WHERE n IN
                  (SELECT n FROM message WHERE acknowledged_at IS NOT NULL ORDER BY n LIMIT 32)",
@@ -200,16 +190,6 @@ impl Step<'_> {
         Ok(())
     }
 
-    pub(super) fn used_bytes(&self) -> Result<u64, Trouble> {
-        Ok(self
-            .transaction
-            .prepare_cached(
-                "SELECT (page_count - freelist_count) * page_size
-                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-            )?
-            .query_row([], |row| row.get(0))?)
-    }
-
     pub(super) fn count_drops(&self, more: Drops) -> Result<(), Trouble> {
         let before = drops(&self.transaction)?;
         for (key, value) in [
@@ -218,6 +198,29 @@ impl Step<'_> {
             ("damaged", before.damaged + more.damaged),
         ] {
             put(&self.transaction, key, value.min(MAX_COUNT as u64))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the last number back where `other` has its message under another number: its step was told to have failed, by a
+    /// disk that had written it all the same, and nobody has seen it.
+    pub(super) fn take_back_last(&self, other: &Database) -> Result<(), Trouble> {
+        let last: u64 = get(&self.transaction, "last_seq")?.unwrap_or(0);
+        let id: Option<Vec<u8>> = self
+            .transaction
+            .query_row(
+                "SELECT id FROM message WHERE series = ?1 AND seq = ?2",
+                params![self.series.as_bytes().as_slice(), last],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(id) = id else {
+            return Ok(());
+        };
+        if other.has(&id)? {
+            self.transaction
+                .execute("DELETE FROM message WHERE id = ?1", [id])?;
+            put(&self.transaction, "last_seq", last - 1)?;
         }
         Ok(())
     }
@@ -267,7 +270,7 @@ impl Step<'_> {
                         seq,
                         committed_at,
                         acknowledged_at,
-                        crc32c::crc32c(&message.payload),
+                        checksum(message.id, message.kind, &message.payload),
                         message.payload.len() as i64,
                         &message.payload[..]
                     ],
@@ -283,29 +286,10 @@ impl Step<'_> {
         }
     }
 
-    /// Takes slides over, as far as they can be read.
-    pub(super) fn take_slides(&self, other: &Database) -> Result<(), Trouble> {
-        let slides = other.slides("1").unwrap_or_default();
-        slides.iter().try_for_each(|slide| self.write_slide(slide))
-    }
-
     /// Takes answers to commands over, as far as they can be read.
     pub(super) fn take_answers(&self, other: &Database) -> Result<(), Trouble> {
         for (request_id, reply) in other.answers().unwrap_or_default() {
             self.write_answer(&request_id, &reply)?;
-        }
-        Ok(())
-    }
-
-    /// Closes every open slide but one, with its report: one may have been left open on a disk that could not be read when
-    /// the next was begun.
-    pub(super) fn close_all_but(&self, id: Uuid, rules: &Rules) -> Result<(), Trouble> {
-        let open = slides(&self.transaction, "closed_at IS NULL")?;
-        for slide in open.into_iter().filter(|slide| slide.id != id) {
-            let slide = slide.closed();
-            self.write_slide(&slide)?;
-            let report = to_json(&slide.message(rules));
-            self.add(Uuid::now_v7(), Kind::Report, None, &report)?;
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use super::homes::RETRY;
 use super::*;
+use crate::slide::tests::{judge, rules, seen};
+use crate::slide::{NotCounted, Suspect};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,10 +20,7 @@ pub fn options(path: Option<PathBuf>) -> Options {
         max_bytes: 64 << 20,
         keep: Duration::from_secs(3600),
         max_wait: Duration::from_secs(3600),
-        rules: Rules {
-            device: "lab".parse().unwrap(),
-            cells_needed: 100,
-        },
+        rules: rules(100),
         auto_start: true,
     }
 }
@@ -37,13 +36,18 @@ pub fn commit(store: &Store) -> Place {
 }
 
 fn commit_sized(store: &Store, padding: usize) -> Place {
-    let counts = Counts {
-        cells: 10,
-        parasitized: 1,
+    commit_with(store, padding, &[])
+}
+
+fn commit_with(store: &Store, padding: usize, suspects: &[Suspect]) -> Place {
+    let judge = judge((1930, 2000));
+    let seen = Seen {
+        suspects,
+        ..seen(&judge, 10, 1)
     };
     let id = Uuid::now_v7();
     store
-        .commit(counts, |place| {
+        .commit(&seen, |place| {
             let payload = json!({
                 "id": id, "seq": place.seq, "series": place.series, "slide": place.slide,
                 "padding": "x".repeat(padding),
@@ -134,11 +138,11 @@ fn a_closed_slide_is_reported_and_takes_no_more_fields() {
     assert_eq!(store.slide().unwrap().fields, 1);
     assert!(matches!(store.stop_slide(None), Err(StoreError::NoSlide)));
     assert!(matches!(
-        store.start_slide(closed.id, None),
+        store.start_slide(closed.id.clone(), None),
         Err(StoreError::SlideExists(_))
     ));
-    let next = Uuid::from_u128(3);
-    assert_eq!(store.start_slide(next, None).unwrap(), None);
+    let next = SlideId::from(Uuid::from_u128(3));
+    assert_eq!(store.start_slide(next.clone(), None).unwrap(), None);
     assert_eq!(commit(&store).slide, Some(next));
     let kinds: Vec<_> = all_pending(&store).iter().map(|m| m.kind).collect();
     assert_eq!(kinds, [Kind::Field, Kind::Report, Kind::Field, Kind::Field]);
@@ -156,10 +160,11 @@ fn a_slide_that_was_stopped_stays_so_where_none_begins_by_itself() {
     };
     let store = by_hand();
     assert_eq!((store.slide(), commit(&store).slide), (None, None));
-    store.start_slide(Uuid::from_u128(1), None).unwrap();
+    let by_name: SlideId = "ward-3_17".parse().unwrap();
+    store.start_slide(by_name.clone(), None).unwrap();
     drop(store);
     let store = by_hand();
-    assert_eq!(commit(&store).slide, Some(Uuid::from_u128(1)));
+    assert_eq!(commit(&store).slide, Some(by_name));
     store.stop_slide(None).unwrap();
     drop(store);
     assert_eq!(commit(&by_hand()).slide, None);
@@ -234,6 +239,80 @@ fn what_waits_too_long_is_given_up_and_counted() {
 }
 
 #[test]
+fn a_clock_that_jumps_ages_nothing_that_was_committed_since_the_start() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let dir = TempDir::new().unwrap();
+    let open = || {
+        Store::open(Options {
+            max_wait: 2 * HOUR,
+            ..options(Some(file(&dir)))
+        })
+        .unwrap()
+    };
+    commit(&open());
+    let store = open();
+    commit(&store);
+    // The clock goes three hours ahead, and the start was more than one hour ago.
+    let mut inner = store.lock();
+    let disk = inner.disk.as_ref().unwrap();
+    disk.connection
+        .execute("UPDATE message SET committed_at = committed_at - 10800", [])
+        .unwrap();
+    inner.opened = Instant::now().checked_sub(HOUR + HOUR / 60).unwrap();
+    drop(inner);
+    assert_eq!(store.maintain().expired, 1);
+    assert_eq!(seqs(&all_pending(&store)), [2]);
+    store.lock().opened = Instant::now().checked_sub(2 * HOUR).unwrap();
+    assert_eq!(store.maintain().expired, 1);
+}
+
+#[test]
+fn a_step_that_failed_and_was_written_all_the_same_is_one_message() {
+    let dir = TempDir::new().unwrap();
+    let mut disk = Database::open(&file(&dir)).unwrap();
+    let mut memory = Database::in_memory().unwrap();
+    let add = |database: &mut Database, id: u128, payload: &[u8]| {
+        let step = database.step().unwrap();
+        let seq = step.next_seq().unwrap();
+        step.add(Uuid::from_u128(id), Kind::Field, Some(seq), payload)
+            .unwrap();
+        step.commit().unwrap();
+    };
+    add(&mut disk, 1, b"first");
+    add(&mut disk, 2, b"of the disk");
+    add(&mut memory, 2, b"of the memory, and seen");
+    add(&mut memory, 3, b"last");
+    disk.absorb(&memory, None, None, &options(None).rules)
+        .unwrap();
+    let payloads: Vec<_> = disk
+        .pending(0, 9, 1000)
+        .unwrap()
+        .into_iter()
+        .map(|message| message.payload)
+        .collect();
+    assert_eq!(payloads, ["first", "of the memory, and seen", "last"]);
+    assert_eq!(disk.last_seq().unwrap(), 1, "the next is its second");
+}
+
+#[test]
+fn what_is_sent_again_is_so_even_while_its_acknowledgement_can_t_be_written() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    commit(&store);
+    // As after a failure of the disk, which is not asked for a while.
+    let mut inner = store.lock();
+    inner.memory = Some(memory().unwrap());
+    inner.ask_at = Instant::now() + RETRY;
+    drop(inner);
+    store.acknowledge(all_pending(&store)[0].id);
+    store.flush();
+    assert_eq!(all_pending(&store), []);
+    let series = store.lock().disk.as_ref().unwrap().series();
+    assert_eq!(store.resend(Some(series), 1, 1).unwrap(), 1);
+    assert_eq!(seqs(&all_pending(&store)), [1]);
+}
+
+#[test]
 fn a_row_whose_bits_have_flipped_is_not_published() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
@@ -251,6 +330,15 @@ fn a_row_whose_bits_have_flipped_is_not_published() {
     let store = open(&dir);
     assert_eq!(seqs(&all_pending(&store)), [1, 3]);
     assert_eq!(store.health().1.damaged, 1);
+    drop(store);
+    // It would be another message's.
+    changed(
+        &dir,
+        "UPDATE message SET id = CAST(x'00' || substr(id, 2) AS BLOB) WHERE seq = 3",
+    );
+    let store = open(&dir);
+    assert_eq!(seqs(&all_pending(&store)), [1]);
+    assert_eq!(store.health().1.damaged, 2);
 }
 
 /// Changes a store's file behind the daemon's back.
@@ -302,6 +390,12 @@ fn a_store_that_has_lost_its_numbering_or_a_table_is_set_aside_and_its_results_a
         "UPDATE message SET n = -5 WHERE seq = 2",
         "UPDATE slide SET fields = 9223372036854775807",
         "UPDATE slide SET parasitized = cells + 1",
+        "UPDATE slide SET fields = fields + 1",
+        "UPDATE slide SET tally = replace(tally, '\"cells\":30', '\"cells\":31')",
+        "UPDATE slide SET id = '../../x'",
+        "UPDATE slide SET closed_at = '2026-01-01T00:00:00Z'",
+        "DROP TABLE suspect",
+        "DROP TABLE report",
         "PRAGMA user_version = 0",
         // Behind those that can't be taken over there is one that can.
         "UPDATE message SET series = 'x' WHERE seq IN (1, 3); DELETE FROM meta",
@@ -448,8 +542,8 @@ fn a_slide_left_open_on_a_disk_that_could_not_be_read_is_closed_with_its_report(
         request_id: "r",
         reply: b"{}",
     };
-    let new = Uuid::from_u128(5);
-    store.start_slide(new, Some(answer)).unwrap();
+    let new = SlideId::from(Uuid::from_u128(5));
+    store.start_slide(new.clone(), Some(answer)).unwrap();
     std::fs::remove_dir(file(&dir)).unwrap();
     std::fs::rename(&aside, file(&dir)).unwrap();
     store.lock().retry_at = Instant::now();
@@ -551,7 +645,7 @@ fn without_a_disk_results_stay_in_memory_and_move_there_when_it_is_back() {
     assert_eq!((health.state, health.trouble), (StoreState::Disk, None));
     let next = commit(&store);
     assert_eq!((next.series, next.seq), (first.series, 2));
-    assert_eq!(next.slide, Some(slide));
+    assert_eq!(next.slide, Some(slide.clone()));
     drop(store);
     let store = open(&dir);
     assert_eq!(seqs(&all_pending(&store)), [1, 1, 2]);
@@ -573,10 +667,12 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 /// Every place at which the power may be cut.
-const PLACES: [&str; 10] = [
+const PLACES: [&str; 12] = [
     "step.seq",
     "step.message",
     "step.slide",
+    "step.suspect",
+    "step.report",
     "step.answer",
     "step.acknowledge",
     "step.commit",
@@ -614,14 +710,14 @@ fn power_cut_child() {
         inner.memory = Some(memory);
         inner.retry_at = Instant::now() + RETRY;
     }
-    commit_sized(&store, 10_000);
+    commit_with(&store, 10_000, &[suspect(0.5)]);
     store.lock().retry_at = Instant::now();
     store.maintain();
     for round in 0..3 {
         let number = Cell::new(0);
         let request = format!("r{round}-{}", std::process::id());
         for _ in 0..3 {
-            let place = commit_sized(&store, 40_000);
+            let place = commit_with(&store, 40_000, &[suspect(0.5)]);
             number.set(place.seq);
             log(format!("committed {} {}", place.series, place.seq));
         }
@@ -629,7 +725,9 @@ fn power_cut_child() {
             request_id: &request,
             reply: b"{}",
         };
-        store.start_slide(Uuid::now_v7(), Some(answer)).unwrap();
+        store
+            .start_slide(SlideId::new_unique(), Some(answer))
+            .unwrap();
         log(format!("started {request}"));
         for message in all_pending(&store).into_iter().take(4) {
             store.acknowledge(message.id);
@@ -690,6 +788,7 @@ fn holds_together(dir: &TempDir, place: &str) {
         assert!(store.answer(request).is_some(), "{place}: {request}");
     }
     drop(store);
+    reports_hold_together(&path, place);
 
     let raw = rusqlite::Connection::open(&path).unwrap();
     let sound: String = raw
@@ -740,4 +839,208 @@ fn holds_together(dir: &TempDir, place: &str) {
             .unwrap();
         assert_eq!(found, kept, "{place}");
     }
+}
+
+/// Each slide that was closed has its files, and pictures of it are nowhere else.
+fn reports_hold_together(path: &Path, place: &str) {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    let mut query = raw
+        .prepare("SELECT id FROM slide WHERE closed_at IS NOT NULL")
+        .unwrap();
+    let closed = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    for id in closed {
+        let id = id.unwrap();
+        for ending in ["json", "html"] {
+            let file = reports(path).join(format!("{id}.{ending}"));
+            assert!(file.exists(), "{place}: {}", file.display());
+        }
+    }
+    let left: u64 = raw
+        .query_row(
+            "SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM suspect WHERE slide IN
+             (SELECT id FROM slide WHERE closed_at IS NOT NULL))",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, 0, "{place}");
+}
+
+fn reports(path: &Path) -> PathBuf {
+    path.with_file_name("reports")
+}
+
+fn suspect(p_parasitized: f32) -> Suspect {
+    Suspect {
+        bbox: [10, 20, 30, 40].into(),
+        p_parasitized,
+        picture: vec![0xFF, 0xD8, 0xFF],
+    }
+}
+
+/// The probabilities of the cells in a slide's JSON file.
+fn reported(path: &Path, slide: &SlideId) -> Vec<f64> {
+    let text = std::fs::read(reports(path).join(format!("{slide}.json"))).unwrap();
+    let report: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(report["report"]["id"], slide.as_str());
+    let cells = report["cells"].as_array().unwrap();
+    let ps = cells.iter().map(|cell| cell["p_parasitized"].as_f64());
+    ps.map(|p| (p.unwrap() * 100.0).round() / 100.0).collect()
+}
+
+#[test]
+fn the_most_suspicious_cells_of_a_slide_are_in_its_report_after_a_restart_too() {
+    let dir = TempDir::new().unwrap();
+    let three = || {
+        Store::open(Options {
+            rules: Rules {
+                report_cells: 3,
+                ..rules(100)
+            },
+            ..options(Some(file(&dir)))
+        })
+        .unwrap()
+    };
+    let store = three();
+    let slide = store.slide().unwrap().id;
+    assert_eq!(
+        (store.wanted_suspects().most, store.wanted_suspects().above),
+        (3, -1.0)
+    );
+    commit_with(&store, 0, &[suspect(0.6), suspect(0.1)]);
+    assert_eq!(store.wanted_suspects().above, -1.0);
+    commit_with(&store, 0, &[suspect(0.9), suspect(0.3)]);
+    assert_eq!(store.wanted_suspects().above, 0.3);
+    drop(store);
+    let store = three();
+    commit_with(&store, 0, &[suspect(0.5)]);
+    assert_eq!(store.wanted_suspects().above, 0.5);
+    assert!(!reports(&file(&dir)).exists());
+    store.stop_slide(None).unwrap();
+    assert_eq!(reported(&file(&dir), &slide), [0.9, 0.6, 0.5]);
+    // No slide is open: nothing is wanted.
+    assert_eq!(store.wanted_suspects(), Wanted::NONE);
+    drop(store);
+    reports_hold_together(&file(&dir), "end");
+}
+
+#[test]
+fn a_report_that_can_t_be_written_is_written_later_and_is_what_was_published() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let first = store.slide().unwrap().id;
+    commit_with(&store, 0, &[suspect(0.8)]);
+    // A file where the folder should be.
+    std::fs::write(reports(&file(&dir)), "").unwrap();
+    store.start_slide("B".parse().unwrap(), None).unwrap();
+    store.maintain();
+    drop(store);
+    std::fs::remove_file(reports(&file(&dir))).unwrap();
+    let store = Store::open(Options {
+        // Its message is out already: other rules change nothing.
+        rules: rules(7),
+        ..options(Some(file(&dir)))
+    })
+    .unwrap();
+    assert_eq!(reported(&file(&dir), &first), [0.8]);
+    let text = std::fs::read(reports(&file(&dir)).join(format!("{first}.json"))).unwrap();
+    let written: Value = serde_json::from_slice(&text).unwrap();
+    let published = all_pending(&store)
+        .into_iter()
+        .find(|message| message.kind == Kind::Report)
+        .unwrap();
+    assert_eq!(
+        written["report"],
+        serde_json::from_slice::<Value>(&published.payload).unwrap()
+    );
+    assert_eq!(written["report"]["cells_needed"], 100);
+}
+
+#[test]
+fn a_store_without_a_disk_makes_no_files_and_keeps_no_pictures() {
+    let store = store_in_memory();
+    assert_eq!(store.wanted_suspects(), Wanted::NONE);
+    commit_with(&store, 0, &[suspect(0.8)]);
+    let closed = store.stop_slide(None).unwrap();
+    assert_eq!((closed.fields, closed.counts.parasitized), (1, 1));
+    let inner = store.lock();
+    let kept: u64 = inner
+        .current()
+        .connection
+        .query_row("SELECT count(*) FROM suspect", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn reports_of_slides_that_were_closed_in_memory_follow_to_the_disk() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir_all(file(&dir)).unwrap();
+    let store = open(&dir);
+    assert_eq!(store.health().0.state, StoreState::Memory);
+    commit_with(&store, 0, &[suspect(0.7)]);
+    let closed = store.stop_slide(None).unwrap().id;
+    store.start_slide("B".parse().unwrap(), None).unwrap();
+    commit_with(&store, 0, &[suspect(0.4)]);
+    assert!(!reports(&file(&dir)).exists());
+    std::fs::remove_dir(file(&dir)).unwrap();
+    store.lock().retry_at = Instant::now();
+    store.maintain();
+    assert_eq!(reported(&file(&dir), &closed), [0.7]);
+    let open = store.stop_slide(None).unwrap().id;
+    assert_eq!(reported(&file(&dir), &open), [0.4]);
+}
+
+#[test]
+fn a_damaged_report_is_given_up_and_blocks_no_other() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    std::fs::write(reports(&file(&dir)), "").unwrap();
+    let first = store.slide().unwrap().id;
+    store.start_slide("B".parse().unwrap(), None).unwrap();
+    store.stop_slide(None).unwrap();
+    drop(store);
+    std::fs::remove_file(reports(&file(&dir))).unwrap();
+    changed(
+        &dir,
+        &format!("UPDATE report SET crc = crc + 1 WHERE slide = '{first}'"),
+    );
+    let store = open(&dir);
+    assert_eq!(reported(&file(&dir), &"B".parse().unwrap()), [0.0; 0]);
+    assert!(!reports(&file(&dir)).join(format!("{first}.json")).exists());
+    drop(store);
+    reports_of_none(&file(&dir));
+}
+
+fn reports_of_none(path: &Path) {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    let left: u64 = raw
+        .query_row("SELECT count(*) FROM report", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn what_was_left_out_and_turned_away_is_kept_with_the_slide() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.turn_away("moving");
+    let judge = judge((1930, 2000));
+    let crowded = Seen {
+        not_counted: Some(NotCounted {
+            cause: "crowded",
+            cells: 90,
+        }),
+        ..seen(&judge, 0, 0)
+    };
+    let id = Uuid::now_v7();
+    let place = store.commit(&crowded, |_| (id, "{}".into())).unwrap();
+    // It belongs to the slide and does not count.
+    assert!(place.slide.is_some() && place.counted == Counts::default());
+    drop(store);
+    let slide = open(&dir).slide().unwrap();
+    assert_eq!((slide.fields, slide.counts), (0, Counts::default()));
+    assert_eq!(slide.left_out[0].cells, 90);
+    assert_eq!(slide.turned_away[0].frames, 1);
+    assert_eq!(slide.models, []);
 }

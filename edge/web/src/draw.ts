@@ -28,8 +28,8 @@ function strokeTwice(pen: Pen, width: number, colour: string, dash: number[]): v
   pen.stroke();
 }
 
-/** A filled diamond on the middle of the box's upper edge. */
-function marker(pen: Pen, [x, y, w]: Box): void {
+/** A diamond on the middle of the box's upper edge. */
+function diamond(pen: Pen, [x, y, w]: Box): void {
   const size = 6;
   const cx = x + w / 2;
   pen.beginPath();
@@ -39,6 +39,10 @@ function marker(pen: Pen, [x, y, w]: Box): void {
   pen.lineTo(cx - size, y);
   pen.closePath();
   pen.setLineDash([]);
+}
+
+function marker(pen: Pen, box: Box): void {
+  diamond(pen, box);
   pen.lineWidth = 3;
   pen.strokeStyle = HALO;
   pen.stroke();
@@ -70,6 +74,21 @@ export function drawParasitized(pen: Pen, box: Box): void {
   marker(pen, box);
 }
 
+/** Thin, dashed and dim, its marker hollow: seen in this field, but not counted for it. */
+export function drawCountedBefore(pen: Pen, box: Box, parasitized: boolean): void {
+  outline(pen, box, parasitized ? 0 : Math.min(box[2], box[3]) / 3);
+  pen.globalAlpha = 0.65;
+  pen.setLineDash([4, 3]);
+  pen.lineWidth = parasitized ? 1.5 : 1;
+  pen.strokeStyle = parasitized ? PARASITIZED : UNINFECTED;
+  pen.stroke();
+  if (parasitized) {
+    diamond(pen, box);
+    pen.stroke();
+  }
+  pen.globalAlpha = 1;
+}
+
 export function drawChosen(pen: Pen, box: Box): void {
   outline(pen, box, 4);
   strokeTwice(pen, 2, "#000000", []);
@@ -86,7 +105,9 @@ export function drawBoxes(pen: Pen, field: FieldMessage, size: Size, chosen: Cel
   for (const parasitized of [false, true]) {
     for (const cell of field.cells) {
       if (cell.parasitized === parasitized) {
-        if (parasitized) {
+        if (cell.countedBefore) {
+          drawCountedBefore(pen, place(cell.bbox, field, size, parasitized ? 2 : 0), parasitized);
+        } else if (parasitized) {
           drawParasitized(pen, place(cell.bbox, field, size, 2));
         } else {
           drawUninfected(pen, place(cell.bbox, field, size));

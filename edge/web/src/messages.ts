@@ -13,6 +13,8 @@ export interface Cell {
   bbox: Box;
   parasitized: boolean;
   p: number;
+  /** Whether a field before, which this one overlaps, had it: it is not counted again. */
+  countedBefore: boolean;
 }
 
 export interface Counts {
@@ -30,6 +32,14 @@ export interface Quality {
   objectiveTooLow: boolean;
 }
 
+/** How a field lies to those before it. */
+export interface Overlap {
+  /** The largest part of it that was seen in one of those, 0 to 1. */
+  share: number;
+  /** Whether there may be one that could not be made out, so that cells may be counted twice. */
+  uncertain: boolean;
+}
+
 export interface Model {
   name: string;
   version: string;
@@ -40,6 +50,8 @@ export interface FieldMessage {
   seq: number;
   bootId: string;
   capturedAt: Date;
+  /** `null`: the board can't know whether its clock is set, or is too old to say it. */
+  clockSynchronised: boolean | null;
   source: string;
   width: number;
   height: number;
@@ -48,6 +60,8 @@ export interface FieldMessage {
   others: Box[];
   counts: Counts;
   counted: Counts;
+  /** `null` where it overlaps no other, or nobody looked. */
+  overlap: Overlap | null;
   model: Model;
 }
 
@@ -79,9 +93,25 @@ export interface StatusMessage {
   bootId: string;
 }
 
+/** What the camera sees now; figures are `null` where there is no frame. */
+export interface LiveMessage {
+  bootId: string;
+  /** "running", "paused", "ended", "lost", or what a newer board says. */
+  camera: string;
+  /** In the unit of a field's quality. */
+  focus: number | null;
+  exposure: number | null;
+  /** A word of the board's gate, such as "moving"; a newer board may have others. */
+  verdict: string | null;
+  /** The same as a sentence for the person at the microscope. */
+  reason: string;
+  analysing: boolean;
+}
+
 export const FIELD_SCHEMA = "smearscope.field/1";
 export const SLIDE_SCHEMA = "smearscope.slide/1";
 export const STATUS_SCHEMA = "smearscope.status/1";
+export const LIVE_SCHEMA = "smearscope.live/1";
 
 /** More than any real field or picture needs; beyond it a payload is not even read. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -89,9 +119,13 @@ export const MAX_IMAGE_BYTES = 16 * 1024 * 1024;
 const MAX_THINGS = 20_000;
 const MAX_SIDE = 65_535;
 const MAX_TEXT = 200;
+/** A camera's trouble can take some sentences, and must be heard all the more. */
+const MAX_REASON = 1000;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DEVICE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a laboratory writes on a slide; one that a board makes is a UUID. */
+const SLIDE_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 
 export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text);
 
@@ -135,9 +169,9 @@ function count(value: unknown, path: string, high = Number.MAX_SAFE_INTEGER): nu
   return value;
 }
 
-function text(value: unknown, path: string): string {
-  if (typeof value !== "string" || value.length > MAX_TEXT) {
-    unfit(path, `a text of at most ${MAX_TEXT} characters`);
+function text(value: unknown, path: string, longest = MAX_TEXT): string {
+  if (typeof value !== "string" || value.length > longest) {
+    unfit(path, `a text of at most ${longest} characters`);
   }
   return value;
 }
@@ -157,6 +191,17 @@ function oneOf<T extends string>(value: unknown, path: string, allowed: readonly
 function uuid(value: unknown, path: string): string {
   const lower = typeof value === "string" ? value.toLowerCase() : "";
   return UUID.test(lower) ? lower : unfit(path, "a UUID");
+}
+
+function slideId(value: unknown, path: string): string {
+  return typeof value === "string" && SLIDE_ID.test(value)
+    ? value
+    : unfit(path, "1 to 64 letters, digits, underscores, dots or hyphens");
+}
+
+/** `null` where it is said or the key is missing. */
+function optional<T>(value: unknown, read: (value: unknown) => T): T | null {
+  return value == null ? null : read(value);
 }
 
 function time(value: unknown, path: string): Date {
@@ -232,6 +277,7 @@ export function parseField(payload: Uint8Array, device: string): Parsed<FieldMes
       seq: count(m["seq"], "seq"),
       bootId: uuid(m["boot_id"], "boot_id"),
       capturedAt: time(m["captured_at"], "captured_at"),
+      clockSynchronised: optional(m["clock_synchronised"], (v) => boolean(v, "clock_synchronised")),
       source: text(m["source"], "source"),
       width: count(m["width"], "width", MAX_SIDE),
       height: count(m["height"], "height", MAX_SIDE),
@@ -248,6 +294,7 @@ export function parseField(payload: Uint8Array, device: string): Parsed<FieldMes
           bbox: box(cell["bbox"], `cells[${i}].bbox`),
           parasitized: oneOf(cell["label"], `cells[${i}].label`, ["parasitized", "uninfected"]) === "parasitized",
           p: number(cell["p_parasitized"], `cells[${i}].p_parasitized`, 0, 1),
+          countedBefore: boolean(cell["counted_before"] ?? false, `cells[${i}].counted_before`),
         };
       }),
       others: list(m["others"], "others").map((value, i) =>
@@ -255,6 +302,13 @@ export function parseField(payload: Uint8Array, device: string): Parsed<FieldMes
       ),
       counts: counts(object(m["counts"], "counts"), "counts."),
       counted: counts(object(m["counted"], "counted"), "counted."),
+      overlap: optional(m["overlap"], (value) => {
+        const overlap = object(value, "overlap");
+        return {
+          share: number(overlap["share"], "overlap.share", 0, 1),
+          uncertain: boolean(overlap["is_uncertain"], "overlap.is_uncertain"),
+        };
+      }),
       model: model(m["model"]),
     };
   });
@@ -273,7 +327,7 @@ export function parseSlide(payload: Uint8Array, device: string): Parsed<SlideMes
       };
     }
     return {
-      id: uuid(m["id"], "id"),
+      id: slideId(m["id"], "id"),
       fields: count(m["fields"], "fields"),
       counts: counts(m, ""),
       parasitemia,
@@ -292,6 +346,21 @@ export function parseStatus(payload: Uint8Array, device: string): Parsed<StatusM
     model: model(m["model"]),
     bootId: uuid(m["boot_id"], "boot_id"),
   }));
+}
+
+export function parseLive(payload: Uint8Array, device: string): Parsed<LiveMessage> {
+  return parse(payload, "live", LIVE_SCHEMA, (m) => {
+    fromDevice(m, device);
+    return {
+      bootId: uuid(m["boot_id"], "boot_id"),
+      camera: text(m["camera"], "camera"),
+      focus: optional(m["focus"], (v) => number(v, "focus", 0)),
+      exposure: optional(m["exposure"], (v) => number(v, "exposure", 0, 1)),
+      verdict: optional(m["verdict"], (v) => text(v, "verdict")),
+      reason: text(m["reason"], "reason", MAX_REASON),
+      analysing: boolean(m["is_analysing"], "is_analysing"),
+    };
+  });
 }
 
 export interface Picture {

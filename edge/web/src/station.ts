@@ -1,13 +1,16 @@
 // All that the page knows, and the rules by which a message changes it. No DOM, no network, no
 // clock of its own.
 
+import { Trail } from "./trail";
 import {
   parseField,
+  parseLive,
   parsePicture,
   parseSlide,
   parseStatus,
   isDeviceId,
   type FieldMessage,
+  type LiveMessage,
   type Parsed,
   type Picture,
   type SlideMessage,
@@ -25,6 +28,9 @@ export interface Received<T> {
 /** A retained status comes with the subscription; after this long there is none. */
 const STATUS_PATIENCE_MS = 3000;
 
+/** A camera is told of twice a second; after this long without a word nothing is known of now. */
+const LIVE_PATIENCE_MS = 3000;
+
 /** A broker full of names must not fill the page. */
 const MAX_DEVICES = 200;
 
@@ -34,7 +40,7 @@ const STATUS_TOPIC = /^smearscope\/([^/]+)\/status$/;
 export function topicsFor(device: string | null): string[] {
   return device === null
     ? ["smearscope/+/status"]
-    : ["status", "field", "slide", "image/field"].map((leaf) => `smearscope/${device}/${leaf}`);
+    : ["status", "live", "field", "slide", "image/field"].map((leaf) => `smearscope/${device}/${leaf}`);
 }
 
 export class Station {
@@ -42,6 +48,10 @@ export class Station {
   status: StatusMessage | null = null;
   slide: Received<SlideMessage> | null = null;
   field: Received<FieldMessage> | null = null;
+  /** What the camera saw last; `null` where the device never told, because its fields come from no camera. */
+  live: Received<LiveMessage> | null = null;
+  /** The focus of the last minute. */
+  readonly trail = new Trail(LIVE_PATIENCE_MS);
   /** Where no device is given: those the broker knows. */
   readonly devices = new Map<string, StatusMessage>();
   /** Per topic: why the last message there was ignored. A good message there clears it. */
@@ -96,6 +106,14 @@ export class Station {
         }
         return {};
       }
+      case `smearscope/${this.device}/live`: {
+        const live = cleared ? null : this.good(topic, parseLive(payload, this.device));
+        if (live) {
+          this.live = { value: live, at: now, session: this.session };
+          this.trail.add(live.focus, now);
+        }
+        return {};
+      }
       case `smearscope/${this.device}/field`: {
         const field = this.good(topic, parseField(payload, this.device));
         if (!field) {
@@ -128,16 +146,33 @@ export class Station {
   /** Why the figures on the page are not live, for all of them; `null` when they are. */
   alarm(now: number): string | null {
     return this.device === null
-      ? alarmWords(this.link, null, false)
-      : alarmWords(this.link, this.status, this.heard(now));
+      ? alarmWords(this.link, null, false, null)
+      : alarmWords(this.link, this.status, this.heard(now), this.lostCamera());
   }
 
-  private live(): boolean {
+  /** Whether what is known of the camera is not of now. It comes unretained, so that its age alone tells. */
+  liveIsStale(now: number): boolean {
+    const { live, link, status } = this;
+    const isOff = status !== null && status.state !== "online";
+    return (
+      live !== null &&
+      (link.is !== "connected" || isOff || live.session !== this.session || now - live.at >= LIVE_PATIENCE_MS)
+    );
+  }
+
+  /** Why there is no picture, from a camera that this start of the device lost and hasn't found again. */
+  private lostCamera(): string | null {
+    const { live } = this;
+    const isOfNow = live?.session === this.session && live.value.bootId === this.status?.bootId;
+    return isOfNow && live.value.camera === "lost" ? live.value.reason : null;
+  }
+
+  private isLive(): boolean {
     return this.link.is === "connected" && this.status?.state === "online";
   }
 
   slideIsStale(): boolean {
-    return this.slide !== null && (!this.live() || this.slide.session !== this.session);
+    return this.slide !== null && (!this.isLive() || this.slide.session !== this.session);
   }
 
   /** Why the field on the page is not of now; `null` when it is. */
@@ -145,7 +180,7 @@ export class Station {
     if (!this.field) {
       return null;
     }
-    if (!this.live()) {
+    if (!this.isLive()) {
       return "not live";
     }
     if (this.field.session !== this.session) {

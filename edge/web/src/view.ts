@@ -1,9 +1,10 @@
-// The page's elements, brought in line with what is known. Text is set only where it differs, so
-// that a screen reader hears a state once and not at every message.
+// The page, brought in line with what is known.
 
 import { cellAt, fitWidth, labelSpot, place, sameShape, type Size } from "./geometry";
+import { element, pill, say, setText } from "./dom";
 import { drawBoxes } from "./draw";
 import type { Cell, FieldMessage } from "./messages";
+import { NowCard } from "./now";
 import type { View } from "./pairing";
 import type { Station } from "./station";
 import * as words from "./words";
@@ -16,34 +17,11 @@ export interface Decoded {
 /** Buttons for the most suspicious cells; the rest is told as a number. */
 const MAX_CHIPS = 12;
 
-function element<T extends HTMLElement = HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (!found) {
-    throw new Error(`index.html has no element "${id}"`);
-  }
-  return found as T;
-}
-
-function setText(target: HTMLElement, text: string): void {
-  if (target.textContent !== text) {
-    target.textContent = text;
-  }
-}
-
-function say(target: HTMLElement, text: string | null): void {
-  target.hidden = text === null;
-  setText(target, text ?? "");
-}
-
-function pill(target: HTMLElement, saying: words.Saying): void {
-  target.dataset["tone"] = saying.tone;
-  setText(target, saying.text);
-}
-
 export class Page {
   private readonly canvas = element<HTMLCanvasElement>("picture");
   private readonly stage = element("stage");
   private readonly tip = element("tip");
+  private readonly nowCard = new NowCard();
   private readonly chips: HTMLButtonElement[] = [];
   private picture: Decoded | null = null;
   /** The result whose boxes lie over the picture: its own or none. */
@@ -91,6 +69,7 @@ export class Page {
       setText(element("version"), station.status.version);
       setText(element("model"), `${station.status.model.name} ${station.status.model.version}`);
     }
+    this.nowCard.render(station, now);
     this.renderSlide(station);
     this.renderLast(station, now);
     this.renderPicture(station, view);
@@ -163,14 +142,17 @@ export class Page {
       return;
     }
     setText(element("seq"), words.integer(field.seq));
-    setText(element("taken"), words.localTime(field.capturedAt));
+    setText(element("taken"), words.takenWords(field));
     const age = now - station.field.at;
-    const lag = Date.now() - age - field.capturedAt.getTime();
+    const lag = field.clockSynchronised === false ? null : Date.now() - age - field.capturedAt.getTime();
     setText(element("age"), words.receivedWords(age, lag));
     setText(element("counts"), words.countsWords(field.counts));
     setText(element("counted"), words.countedWords(field));
-    setText(element("focus"), field.quality.focus.toPrecision(3));
-    setText(element("exposure"), `${Math.round(100 * field.quality.exposure)} %`);
+    const overlap = words.overlapWords(field.overlap);
+    element("overlap-row").hidden = overlap === null;
+    setText(element("overlap"), overlap ?? "");
+    setText(element("focus"), words.focusFigure(field.quality.focus));
+    setText(element("exposure"), words.percent(field.quality.exposure));
     setText(element("crowded"), field.quality.crowded ? "yes: cells overlap, the count is doubtful" : "no");
     setText(element("cell-size"), words.cellSizeWords(field.quality));
     setText(element("source"), field.source);
@@ -183,6 +165,7 @@ export class Page {
       this.picture = picture;
       this.boxed = boxed;
       this.suspects = (boxed?.cells ?? []).filter((c) => c.parasitized).sort((a, b) => b.p - a.p);
+      element("key-before").hidden = !boxed?.cells.some((c) => c.countedBefore);
       this.renderChips();
       // The cell that was pointed at belongs to the picture before; a chip in focus stays chosen.
       const focused = this.chips.findIndex((chip) => chip === document.activeElement);
@@ -246,9 +229,10 @@ export class Page {
       chip.parentElement!.hidden = i >= count;
       if (cell) {
         setText(chip, words.probability(cell.p));
+        chip.classList.toggle("before", cell.countedBefore);
         chip.setAttribute(
           "aria-label",
-          `Probability ${words.probability(cell.p)}, at ${cell.bbox[0]}, ${cell.bbox[1]} of the picture: show it`,
+          `Probability ${words.probability(cell.p)}, at ${cell.bbox[0]}, ${cell.bbox[1]} of the picture${cell.countedBefore ? ", counted in a field before" : ""}: show it`,
         );
       }
     });
@@ -278,7 +262,7 @@ export class Page {
     if (!cell || !boxed || !picture) {
       return;
     }
-    setText(tip, `${cell.parasitized ? "parasitized" : "uninfected"} · p ${words.probability(cell.p)}`);
+    setText(tip, words.cellWords(cell));
     const size = this.drawingSize(picture.bitmap);
     const box = place(cell.bbox, boxed, size, 8);
     const { x, y } = labelSpot(box, { width: tip.offsetWidth, height: tip.offsetHeight }, size);

@@ -1,7 +1,7 @@
 // Every state in words. Kept apart from the page so that the wording can be tested and, later,
 // translated.
 
-import type { Counts, FieldMessage, Parasitemia, Quality, SlideMessage, StatusMessage } from "./messages";
+import type { Cell, Counts, FieldMessage, LiveMessage, Overlap, Parasitemia, Quality, SlideMessage, StatusMessage } from "./messages";
 
 export type LinkState =
   | { is: "starting" }
@@ -70,8 +70,16 @@ export function deviceWords(status: StatusMessage | null, heard: boolean): Sayin
   }
 }
 
-/** What the user must know before reading any figure; `null` when all is live. */
-export function alarmWords(link: LinkState, status: StatusMessage | null, heard: boolean): string | null {
+/**
+ * What the user must know before reading any figure; `null` when all is live. `lostCamera`: why
+ * there is no picture, from a device whose camera is lost.
+ */
+export function alarmWords(
+  link: LinkState,
+  status: StatusMessage | null,
+  heard: boolean,
+  lostCamera: string | null,
+): string | null {
   switch (link.is) {
     case "lost":
       return `The page has no connection to the broker (${link.to}). What you see is not live. The page keeps trying.`;
@@ -91,7 +99,7 @@ export function alarmWords(link: LinkState, status: StatusMessage | null, heard:
     case "stopped":
       return "The device was stopped in order. What you see is its last word, not live.";
     case "online":
-      return null;
+      return lostCamera === null ? null : `Camera lost. ${lostCamera} The field that you see is the last one, not live.`;
     case undefined:
       return heard ? "This broker knows no device of this name. Nothing here is live." : null;
   }
@@ -130,6 +138,11 @@ export function countsWords(c: Counts): string {
   return `${plural(c.cells, "red cell", "red cells")}, ${integer(c.parasitized)} parasitized`;
 }
 
+export function cellWords({ parasitized, p, countedBefore }: Cell): string {
+  const opinion = `${parasitized ? "parasitized" : "uninfected"} · p ${probability(p)}`;
+  return countedBefore ? `${opinion} · counted before` : opinion;
+}
+
 /** How wide the cells are, and what to do where that is too little for the model. */
 export function cellSizeWords({ cellDiameter, objectiveTooLow }: Quality): string {
   if (cellDiameter === null) {
@@ -141,13 +154,85 @@ export function cellSizeWords({ cellDiameter, objectiveTooLow }: Quality): strin
     : wide;
 }
 
+/** Whoever focuses compares this figure with itself: as many decimals as are steady. */
+export const focusFigure = (focus: number): string => (focus < 100 ? focus.toFixed(1) : integer(Math.round(focus)));
+
+export const percent = (share: number): string => `${Math.round(100 * share)} %`;
+
 /** `counts` is what was seen in the field, `counted` what of it joined the slide. */
-export function countedWords(field: FieldMessage): string {
-  const { counts, counted } = field;
+export function countedWords({ cells, counts, counted }: FieldMessage): string {
   if (counted.cells === counts.cells && counted.parasitized === counts.parasitized) {
     return "all joined the slide's count";
   }
-  return counted.cells === 0 ? "none joined the slide's count" : `${countsWords(counted)} joined the slide's count`;
+  const joined =
+    counted.cells === 0 ? "none joined the slide's count" : `${countsWords(counted)} joined the slide's count`;
+  const before = cells.filter((cell) => cell.countedBefore).length;
+  return before === 0 ? joined : `${joined}; ${plural(before, "was", "were")} counted in a field before`;
+}
+
+/** How the field lies to those before it; `null` where there is nothing to say. */
+export function overlapWords(overlap: Overlap | null): string | null {
+  if (!overlap) {
+    return null;
+  }
+  const seen = `${percent(overlap.share)} of it was seen in a field before`;
+  const unsure = "could not be made out for certain: cells may be counted twice";
+  if (overlap.share > 0) {
+    return overlap.uncertain ? `${seen}; whether there is more ${unsure}` : seen;
+  }
+  return overlap.uncertain ? `whether it was seen in part before ${unsure}` : null;
+}
+
+/** What the board's gate says of a frame, in a word or two; its reason says what to do. */
+const VERDICTS: ReadonlyMap<string, Saying> = new Map([
+  ["blank", { tone: "wait", text: "Nothing in view" }],
+  ["too_dark", { tone: "bad", text: "Too dark" }],
+  ["too_bright", { tone: "bad", text: "Burnt out" }],
+  ["out_of_focus", { tone: "bad", text: "Out of focus" }],
+  ["moving", { tone: "wait", text: "Moving" }],
+  ["crowded", { tone: "wait", text: "Too crowded" }],
+  ["seen_before", { tone: "wait", text: "Seen before" }],
+  ["new", { tone: "good", text: "New field" }],
+]);
+
+const CAMERAS: ReadonlyMap<string, Saying> = new Map([
+  ["lost", { tone: "bad", text: "Camera lost" }],
+  ["paused", { tone: "wait", text: "Paused" }],
+  ["ended", { tone: "wait", text: "No more fields" }],
+]);
+
+/** What the camera sees, in a word or two; `null` for a word of a newer board, whose reason says it. */
+export function verdictWords({ camera, verdict }: LiveMessage): Saying | null {
+  return CAMERAS.get(camera) ?? VERDICTS.get(verdict ?? "") ?? null;
+}
+
+export const NO_LIVE_PICTURE = "Nothing has come from the camera for some seconds.";
+
+/** Where a field's exposure is dim and where it is burnt out, unless the board judges it itself. */
+const DIM = 0.3;
+const BURNT_OUT = 0.98;
+
+export function lightWords({ exposure, verdict }: LiveMessage): string {
+  if (exposure === null) {
+    return "not known";
+  }
+  const figure = `${percent(exposure)} of full scale`;
+  if (verdict === "too_dark" || exposure < DIM) {
+    return `too dark, ${figure}`;
+  }
+  return verdict === "too_bright" || exposure > BURNT_OUT ? `burnt out, ${figure}` : `fine, ${figure}`;
+}
+
+/** How near the focus is to the best of the last minute, `ago` milliseconds before. */
+export function bestWords(focus: number | null, best: number, ago: number): string {
+  const found = `Best of the last minute: ${focusFigure(best)}, ${agoWords(ago)}`;
+  return focus === null || best <= 0 ? found : `${found}; now ${percent(focus / best)} of it`;
+}
+
+/** A board without a set clock still says when, by a clock that may be years off. */
+export function takenWords({ capturedAt, clockSynchronised }: FieldMessage): string {
+  const time = localTime(capturedAt);
+  return clockSynchronised === false ? `${time}; the board's clock is not set` : time;
 }
 
 export function agoWords(ms: number): string {
@@ -167,8 +252,11 @@ export function agoWords(ms: number): string {
 /** Beyond it, a result that has just come is not of now, or one of the two clocks is wrong. */
 const NOTABLE_LAG_MS = 10_000;
 
-/** `age`: since it came to this page; `lag`: what the clocks say that it was under way. */
-export function receivedWords(age: number, lag: number): string {
+/** `age`: since it came to this page; `lag`: what the clocks say that it was under way, if both are set. */
+export function receivedWords(age: number, lag: number | null): string {
+  if (lag === null) {
+    return agoWords(age);
+  }
   const seconds = integer(Math.round(Math.abs(lag) / 1000));
   if (lag > NOTABLE_LAG_MS) {
     return `${agoWords(age)}, ${seconds} s after it was taken`;

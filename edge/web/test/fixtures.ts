@@ -55,6 +55,22 @@ export function slideJson(change: Json = {}): Json {
   };
 }
 
+export function liveJson(change: Json = {}): Json {
+  return {
+    schema: "smearscope.live/1",
+    device: DEVICE,
+    boot_id: BOOT,
+    at: "2025-01-02T03:04:05Z",
+    camera: "running",
+    focus: 12.5,
+    exposure: 0.875,
+    verdict: "out_of_focus",
+    reason: "Out of focus: turn the fine knob until the figure is highest.",
+    is_analysing: false,
+    ...change,
+  };
+}
+
 export function statusJson(change: Json = {}): Json {
   return {
     schema: "smearscope.status/1",

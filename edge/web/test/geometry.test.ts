@@ -25,7 +25,7 @@ describe("scaling", () => {
 });
 
 describe("the cell under the pointer", () => {
-  const cell = (x: number): Cell => ({ bbox: [x, 0, 20, 20], parasitized: false, p: 0 });
+  const cell = (x: number): Cell => ({ bbox: [x, 0, 20, 20], parasitized: false, p: 0, countedBefore: false });
   const cells = [cell(0), cell(15), cell(100)];
 
   it("is none beside all boxes and on a box's far edge", () => {
@@ -92,6 +92,22 @@ describe("the boxes", () => {
     expect(halo).toMatchObject({ x: 8, dashed: false });
     expect(parasitized).toMatchObject({ x: 8, dashed: true, width: 3 });
     expect(parasitized?.colour).not.toBe(uninfected?.colour);
+  });
+
+  it("tell a cell that was counted before by a thin dashed line and a marker that is not filled", () => {
+    const recorded = pen();
+    const before = message();
+    before.others = [];
+    for (const cell of before.cells) {
+      cell.countedBefore = true;
+    }
+    expect(drawBoxes(recorded.ctx, before, { width: 640, height: 480 }, null)).toBe(2);
+    const [uninfected, parasitized, marker] = recorded.strokes;
+    expect(uninfected).toMatchObject({ x: 100, dashed: true, width: 1 });
+    expect(parasitized).toMatchObject({ x: 8, dashed: true, width: 1.5 });
+    expect(parasitized?.colour).not.toBe(uninfected?.colour);
+    expect(marker).toMatchObject({ dashed: false, width: 1.5 });
+    expect(recorded.fills).toBe(0);
   });
 
   it("mark each parasitized cell once", () => {

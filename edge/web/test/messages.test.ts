@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { MAX_IMAGE_BYTES, parseField, parsePicture, parseSlide, parseStatus } from "../src/messages";
-import { bytes, DEVICE, fieldJson, idOf, slideJson, statusJson } from "./fixtures";
+import { MAX_IMAGE_BYTES, parseField, parseLive, parsePicture, parseSlide, parseStatus } from "../src/messages";
+import { bytes, DEVICE, fieldJson, idOf, liveJson, slideJson, statusJson } from "./fixtures";
 
 const reason = (parsed: { ok: boolean }): string => (parsed as { reason?: string }).reason ?? "accepted";
 
@@ -41,6 +41,42 @@ describe("good payloads", () => {
     });
   });
 
+  it("reads a slide by whatever name a laboratory writes on it", () => {
+    for (const id of ["7", "Lab_2026-11.A", "x".repeat(64), idOf(9)]) {
+      expect(parseSlide(bytes(slideJson({ id })), DEVICE)).toMatchObject({ ok: true, value: { id } });
+      expect(parseField(bytes(fieldJson(1, { slide: id })), DEVICE).ok).toBe(true);
+    }
+  });
+
+  it("reads what is said of a field's overlap and clock, and does without", () => {
+    const [parasitized, uninfected] = fieldJson(1)["cells"] as object[];
+    const cells = [{ ...parasitized, counted_before: true }, uninfected];
+    const overlap = { share: 0.25, repeats: 1, is_uncertain: true };
+    expect(parseField(bytes(fieldJson(1, { cells, overlap, clock_synchronised: false })), DEVICE)).toMatchObject({
+      value: {
+        cells: [{ countedBefore: true }, { countedBefore: false }],
+        overlap: { share: 0.25, uncertain: true },
+        clockSynchronised: false,
+      },
+    });
+    for (const change of [{}, { overlap: null, clock_synchronised: null }]) {
+      expect(parseField(bytes(fieldJson(1, change)), DEVICE)).toMatchObject({
+        value: { cells: [{ countedBefore: false }, {}], overlap: null, clockSynchronised: null },
+      });
+    }
+  });
+
+  it("reads what the camera sees, also words of a newer board", () => {
+    expect(parseLive(bytes(liveJson()), DEVICE)).toMatchObject({
+      ok: true,
+      value: { camera: "running", focus: 12.5, exposure: 0.875, verdict: "out_of_focus", analysing: false },
+    });
+    expect(parseLive(bytes(liveJson({ focus: null, exposure: null, verdict: null })), DEVICE)).toMatchObject({
+      value: { focus: null, exposure: null, verdict: null },
+    });
+    expect(parseLive(bytes(liveJson({ verdict: "upside_down", camera: "asleep" })), DEVICE).ok).toBe(true);
+  });
+
   it("ignores keys it doesn't know", () => {
     expect(parseField(bytes(fieldJson(1, { later: { more: true } })), DEVICE).ok).toBe(true);
   });
@@ -77,12 +113,49 @@ describe("bad payloads are refused in one sentence", () => {
     expect(reason(parsed)).toContain(words);
   });
 
+  it.each([
+    ["another schema", { schema: "smearscope.live/2" }, 'its schema is "smearscope.live/2"'],
+    ["another device", liveJson({ device: "x" }), `"device" is not "${DEVICE}"`],
+    ["a start that has no id", liveJson({ boot_id: "7" }), '"boot_id" is not a UUID'],
+    ["a focus that is a text", liveJson({ focus: "12" }), '"focus" is not a number'],
+    ["a focus below 0", liveJson({ focus: -1 }), '"focus" is not a number'],
+    ["more light than there can be", liveJson({ exposure: 1.5 }), '"exposure" is not a number from 0 to 1'],
+    ["a verdict that is no word", liveJson({ verdict: 3 }), '"verdict" is not a text'],
+    ["no reason", liveJson({ reason: null }), '"reason" is not a text'],
+    ["a reason without end", liveJson({ reason: "x".repeat(1001) }), '"reason" is not a text of at most 1000'],
+    ["a camera that is none", liveJson({ camera: {} }), '"camera" is not a text'],
+    ["an analysis that may be", liveJson({ is_analysing: "maybe" }), '"is_analysing" is not true or false'],
+  ])("what the camera sees: %s", (_, payload, words) => {
+    expect(reason(parseLive(bytes(payload), DEVICE))).toMatch(/^A live message was ignored: .*\.$/);
+    expect(reason(parseLive(bytes(payload), DEVICE))).toContain(words);
+  });
+
+  it.each(["", "a/b", "a b", "#", "x".repeat(65), 7, null])("a slide by the name %j", (id) => {
+    expect(reason(parseSlide(bytes(slideJson({ id })), DEVICE))).toContain('"id" is not 1 to 64 letters');
+  });
+
+  it.each([
+    ["a cell that maybe was counted", { cells: [{ bbox: [1, 2, 3, 4], label: "uninfected", p_parasitized: 0, counted_before: 1 }] }, '"cells[0].counted_before"'],
+    ["an overlap that is a number", { overlap: 0.5 }, '"overlap" is not an object'],
+    ["an overlap of more than all", { overlap: { share: 1.5, repeats: 0, is_uncertain: false } }, '"overlap.share"'],
+    ["a clock that is maybe set", { clock_synchronised: "maybe" }, '"clock_synchronised"'],
+  ])("%s", (_, change, words) => {
+    expect(reason(parseField(bytes(fieldJson(1, change)), DEVICE))).toContain(words);
+  });
+
   it("bytes that are not UTF-8", () => {
     expect(reason(parseStatus(new Uint8Array([0xff, 0xfe, 0x00]), DEVICE))).toContain("not JSON");
   });
 
   it("a payload too large to read", () => {
     expect(reason(parseField(new Uint8Array(4 * 1024 * 1024 + 1), DEVICE))).toContain("more than");
+  });
+
+  it("a slide whose id is none", () => {
+    for (const id of ["", ".a", "a/b", "a b", "x".repeat(65), 7]) {
+      expect(reason(parseSlide(bytes(slideJson({ id })), DEVICE))).toContain("slide's id");
+    }
+    expect(parseSlide(bytes(slideJson({ id: "ward-3_17.b" })), DEVICE)).toMatchObject({ value: { id: "ward-3_17.b" } });
   });
 
   it("a slide or status with an unknown state", () => {
@@ -111,5 +184,26 @@ describe("pictures", () => {
     ["too large", new Uint8Array(MAX_IMAGE_BYTES + 1), idOf(1), "more than"],
   ])("%s is refused", (_, payload, id, words) => {
     expect(reason(parsePicture(payload, id))).toContain(words);
+  });
+});
+
+describe("golden messages", () => {
+  const golden = import.meta.glob<string>("../../../common/fixtures/wire/{field,live,slide,status}-1/*.json", {
+    eager: true,
+    query: "?raw",
+    import: "default",
+  });
+  const readers = { field: parseField, live: parseLive, slide: parseSlide, status: parseStatus };
+
+  it("are there for each topic that the page reads", () => {
+    for (const topic of Object.keys(readers)) {
+      expect(Object.keys(golden).some((path) => path.includes(`/${topic}-1/`))).toBe(true);
+    }
+  });
+
+  it.each(Object.entries(golden))("%s is read", (path, payload) => {
+    const topic = /(\w+)-1\//.exec(path)?.[1] as keyof typeof readers;
+    const { device } = JSON.parse(payload) as { device: string };
+    expect(reason(readers[topic](bytes(payload), device))).toBe("accepted");
   });
 });

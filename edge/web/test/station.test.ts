@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
 import { Station, topicsFor } from "../src/station";
-import { BOOT, bytes, DEVICE, fieldJson, idOf, slideJson, statusJson } from "./fixtures";
+import { BOOT, bytes, DEVICE, fieldJson, idOf, liveJson, slideJson, statusJson } from "./fixtures";
 
 const topic = (leaf: string): string => `smearscope/${DEVICE}/${leaf}`;
 const connected = { is: "connected", to: "ws://b" } as const;
@@ -65,6 +65,66 @@ describe("what is live and what is stale", () => {
   it("forgets a slide whose retained message was cleared", () => {
     take("slide", "");
     expect(station.slide).toBeNull();
+  });
+});
+
+describe("what the camera sees", () => {
+  it("is not known of a device that never told", () => {
+    take("status", statusJson());
+    expect(station.live).toBeNull();
+    expect(station.liveIsStale(60_000)).toBe(false);
+  });
+
+  it("is of now for three seconds, before the status too", () => {
+    take("live", liveJson(), {}, 1000);
+    expect(station.liveIsStale(3999)).toBe(false);
+    expect(station.liveIsStale(4000)).toBe(true);
+    take("live", liveJson(), {}, 4500);
+    expect(station.liveIsStale(5000)).toBe(false);
+  });
+
+  it("is not of now when the device is off or the connection is another", () => {
+    take("status", statusJson());
+    take("live", liveJson());
+    expect(station.liveIsStale(1)).toBe(false);
+    take("status", statusJson({ state: "offline" }));
+    expect(station.liveIsStale(1)).toBe(true);
+    take("status", statusJson());
+    expect(station.liveIsStale(1)).toBe(false);
+    station.setLink({ is: "lost", to: "ws://b" }, 1);
+    expect(station.liveIsStale(1)).toBe(true);
+    station.setLink(connected, 2);
+    expect(station.liveIsStale(2)).toBe(true);
+  });
+
+  it("raises an alarm while the camera is lost, and until it says otherwise", () => {
+    take("status", statusJson());
+    take("live", liveJson({ camera: "lost", focus: null, reason: "The camera is unplugged." }));
+    expect(station.alarm(0)).toContain("The camera is unplugged.");
+    expect(station.alarm(60_000)).toContain("The camera is unplugged.");
+    take("live", liveJson());
+    expect(station.alarm(0)).toBeNull();
+  });
+
+  it("raises no alarm for a camera that was lost before the device or the connection came anew", () => {
+    take("status", statusJson());
+    take("live", liveJson({ camera: "lost" }));
+    take("status", statusJson({ boot_id: idOf(77) }));
+    expect(station.alarm(0)).toBeNull();
+    take("status", statusJson());
+    expect(station.alarm(0)).not.toBeNull();
+    station.setLink(connected, 1);
+    take("status", statusJson());
+    expect(station.alarm(1)).toBeNull();
+  });
+
+  it("is kept when a message can't be used", () => {
+    take("live", liveJson(), {}, 0);
+    take("live", liveJson({ focus: "sharp" }), {}, 2000);
+    take("live", "", {}, 2500);
+    expect(station.live?.value.focus).toBe(12.5);
+    expect(station.liveIsStale(3000)).toBe(true);
+    expect(station.ignored).toBe(1);
   });
 });
 

@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
 
-import { parseField, parseSlide, parseStatus, type FieldMessage, type SlideMessage } from "../src/messages";
+import {
+  parseField,
+  parseLive,
+  parseSlide,
+  parseStatus,
+  type FieldMessage,
+  type LiveMessage,
+  type SlideMessage,
+} from "../src/messages";
 import * as words from "../src/words";
-import { bytes, DEVICE, fieldJson, slideJson, statusJson } from "./fixtures";
+import { bytes, DEVICE, fieldJson, liveJson, slideJson, statusJson } from "./fixtures";
 
 function slide(change: Record<string, unknown> = {}): SlideMessage {
   const parsed = parseSlide(bytes(slideJson(change)), DEVICE);
@@ -12,8 +20,16 @@ function slide(change: Record<string, unknown> = {}): SlideMessage {
   return parsed.value;
 }
 
-function field(counted: { cells: number; parasitized: number }): FieldMessage {
-  const parsed = parseField(bytes(fieldJson(1, { counted })), DEVICE);
+function field(counted: { cells: number; parasitized: number }, change: Record<string, unknown> = {}): FieldMessage {
+  const parsed = parseField(bytes(fieldJson(1, { counted, ...change })), DEVICE);
+  if (!parsed.ok) {
+    throw new Error(parsed.reason);
+  }
+  return parsed.value;
+}
+
+function live(change: Record<string, unknown> = {}): LiveMessage {
+  const parsed = parseLive(bytes(liveJson(change)), DEVICE);
   if (!parsed.ok) {
     throw new Error(parsed.reason);
   }
@@ -73,6 +89,83 @@ describe("the field", () => {
     expect(words.countedWords(field({ cells: 0, parasitized: 0 }))).toBe("none joined the slide's count");
     expect(words.countedWords(field({ cells: 1, parasitized: 0 }))).toBe("1 red cell, 0 parasitized joined the slide's count");
   });
+
+  it("says how many cells a field before had already", () => {
+    const cells = [
+      { bbox: [10, 20, 30, 40], label: "parasitized", p_parasitized: 0.75, counted_before: true },
+      { bbox: [100, 20, 30, 40], label: "uninfected", p_parasitized: 0.05 },
+    ];
+    const repeated = field({ cells: 1, parasitized: 0 }, { cells });
+    expect(words.countedWords(repeated)).toBe(
+      "1 red cell, 0 parasitized joined the slide's count; 1 was counted in a field before",
+    );
+    expect(repeated.cells.map(words.cellWords)).toEqual([
+      "parasitized · p 0.75 · counted before",
+      "uninfected · p 0.05",
+    ]);
+  });
+
+  it("says how it overlaps, and when that is not certain", () => {
+    expect(words.overlapWords(null)).toBeNull();
+    expect(words.overlapWords({ share: 0, uncertain: false })).toBeNull();
+    expect(words.overlapWords({ share: 0.25, uncertain: false })).toBe("25 % of it was seen in a field before");
+    for (const share of [0, 0.25]) {
+      expect(words.overlapWords({ share, uncertain: true })).toContain("cells may be counted twice");
+    }
+  });
+
+  it("says that its time is by a clock that is not set, and only then", () => {
+    const at = (clock_synchronised: unknown): string =>
+      words.takenWords(field({ cells: 2, parasitized: 1 }, { clock_synchronised }));
+    expect(at(false)).toMatch(/^2 Jan.*; the board's clock is not set$/);
+    expect(at(true)).not.toContain("clock");
+    expect(at(null)).not.toContain("clock");
+    expect(words.receivedWords(3000, null)).toBe("3 s ago");
+  });
+});
+
+describe("the camera now", () => {
+  it.each([
+    ["blank", "wait"],
+    ["too_dark", "bad"],
+    ["too_bright", "bad"],
+    ["out_of_focus", "bad"],
+    ["moving", "wait"],
+    ["crowded", "wait"],
+    ["seen_before", "wait"],
+    ["new", "good"],
+  ])("has words for %s", (verdict, tone) => {
+    expect(words.verdictWords(live({ verdict }))).toMatchObject({ tone, text: expect.stringMatching(/^[A-Z][a-z ]+$/) });
+  });
+
+  it("leaves a verdict of a newer board to its reason", () => {
+    for (const verdict of ["upside_down", "constructor", null]) {
+      expect(words.verdictWords(live({ verdict }))).toBeNull();
+    }
+  });
+
+  it("says first that there is no camera", () => {
+    expect(words.verdictWords(live({ camera: "lost", verdict: "new" }))).toEqual({ tone: "bad", text: "Camera lost" });
+  });
+
+  it.each([
+    [0.29, null, "too dark, 29 % of full scale"],
+    [0.3, null, "fine, 30 % of full scale"],
+    [0.875, "new", "fine, 88 % of full scale"],
+    [0.35, "too_dark", "too dark, 35 % of full scale"],
+    [0.99, null, "burnt out, 99 % of full scale"],
+    [0.97, "too_bright", "burnt out, 97 % of full scale"],
+    [null, null, "not known"],
+  ])("has the light %s under the verdict %s in words", (exposure, verdict, said) => {
+    expect(words.lightWords(live({ exposure, verdict }))).toBe(said);
+  });
+
+  it("tells how near the focus is to its best", () => {
+    expect(words.bestWords(12.5, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago; now 25 % of it");
+    expect(words.bestWords(null, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago");
+    expect(words.bestWords(0, 0, 0)).toBe("Best of the last minute: 0.0, just now");
+    expect(words.focusFigure(1234.5)).toBe("1,235");
+  });
 });
 
 describe("connection and device", () => {
@@ -86,14 +179,20 @@ describe("connection and device", () => {
   });
 
   it("raise an alarm exactly when the data is not live", () => {
-    expect(words.alarmWords(connected, status("online"), true)).toBeNull();
-    expect(words.alarmWords(connected, null, false)).toBeNull();
-    expect(words.alarmWords({ is: "connecting", to: "ws://b" }, null, false)).toBeNull();
-    expect(words.alarmWords(connected, status("offline"), true)).toContain("offline");
-    expect(words.alarmWords(connected, status("stopped"), true)).toContain("stopped");
-    expect(words.alarmWords(connected, null, true)).toContain("knows no device");
-    expect(words.alarmWords({ is: "lost", to: "ws://b" }, status("online"), true)).toContain("ws://b");
-    expect(words.alarmWords({ is: "refused", to: "ws://b", why: "Not authorized" }, null, true)).toContain("Not authorized");
+    expect(words.alarmWords(connected, status("online"), true, null)).toBeNull();
+    expect(words.alarmWords(connected, null, false, null)).toBeNull();
+    expect(words.alarmWords({ is: "connecting", to: "ws://b" }, null, false, null)).toBeNull();
+    expect(words.alarmWords(connected, status("offline"), true, null)).toContain("offline");
+    expect(words.alarmWords(connected, status("stopped"), true, null)).toContain("stopped");
+    expect(words.alarmWords(connected, null, true, null)).toContain("knows no device");
+    expect(words.alarmWords({ is: "lost", to: "ws://b" }, status("online"), true, null)).toContain("ws://b");
+    expect(words.alarmWords({ is: "refused", to: "ws://b", why: "Not authorized" }, null, true, null)).toContain("Not authorized");
+  });
+
+  it("raise an alarm with the reason when the camera is lost, unless the device itself is", () => {
+    const why = "The camera is unplugged.";
+    expect(words.alarmWords(connected, status("online"), true, why)).toMatch(/^Camera lost\. The camera is unplugged\. /);
+    expect(words.alarmWords(connected, status("offline"), true, why)).not.toContain("unplugged");
   });
 
   it.each([

@@ -45,7 +45,13 @@ impl fmt::Display for FourCc {
         let [a, b, c, d] = self.0;
         let text: String = [a, b, c, d & 0x7F]
             .iter()
-            .map(|&b| if b.is_ascii_graphic() { char::from(b) } else { ' ' })
+            .map(|&b| {
+                if b.is_ascii_graphic() {
+                    char::from(b)
+                } else {
+                    ' '
+                }
+            })
             .collect();
         let ending = if d & 0x80 == 0 { "" } else { "-BE" };
         write!(f, "{}{ending}", text.trim_end())

@@ -12,7 +12,9 @@ mod tests;
 use smearscope_common::image::{MAX_SIDE, RgbImage};
 
 pub use bayer::Order;
-pub use colour::{Colour, Matrix, Range};
+#[cfg(test)]
+pub use colour::Matrix;
+pub use colour::{Colour, Range};
 pub use fourcc::FourCc;
 
 /// How a frame's bytes stand for pixels, among the ways that can be decoded here.
@@ -132,7 +134,11 @@ impl Layout {
             format,
             width,
             height,
-            stride: if row == 0 { 0 } else { row.max(stride as usize) },
+            stride: if row == 0 {
+                0
+            } else {
+                row.max(stride as usize)
+            },
             colour,
         })
     }

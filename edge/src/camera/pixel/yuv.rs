@@ -1,7 +1,7 @@
 //! Y'CbCr with shared chroma. Pixels that share Cb and Cr get the same ones, as the reference decoders do.
 
-use super::colour::{Colour, Conversion};
 use super::Rows;
+use super::colour::{Colour, Conversion};
 
 /// Y0 Cb Y1 Cr.
 pub(super) fn yuyv(rows: Rows<'_>, pixels: &mut [u8], width: usize, colour: Colour) {

@@ -89,7 +89,10 @@ impl Control {
         match self.kind {
             Kind::Boolean => "true or false".to_owned(),
             Kind::Menu | Kind::IntegerMenu => {
-                let items = self.items.iter().map(|(number, name)| format!("{number} ({name})"));
+                let items = self
+                    .items
+                    .iter()
+                    .map(|(number, name)| format!("{number} ({name})"));
                 items.collect::<Vec<_>>().join(", ")
             }
             Kind::Button => "true, to press it".to_owned(),
@@ -118,9 +121,9 @@ impl Control {
                 item.map(|(index, _)| *index)
             }
             // Bit 31 of a mask is the sign.
-            (Kind::Bitmask, Setting::Number(number)) => {
-                u32::try_from(*number).ok().map(|bits| bits.cast_signed().into())
-            }
+            (Kind::Bitmask, Setting::Number(number)) => u32::try_from(*number)
+                .ok()
+                .map(|bits| bits.cast_signed().into()),
             (Kind::Integer, Setting::Number(number)) => Some(*number).filter(in_range),
             _ => None,
         }
@@ -148,13 +151,18 @@ pub(super) fn apply(knobs: &impl Knobs, settings: &BTreeMap<String, Setting>) ->
     if settings.is_empty() {
         return Vec::new();
     }
-    let mut wanted: Vec<_> = settings.iter().map(|(name, to)| (normalised(name), to)).collect();
+    let mut wanted: Vec<_> = settings
+        .iter()
+        .map(|(name, to)| (normalised(name), to))
+        .collect();
     wanted.sort_by_key(|(name, _)| (!name.contains("auto"), name.clone()));
     let controls = knobs.list();
     let mut refused = Vec::new();
     for (name, setting) in wanted {
         if let Err(why) = set(knobs, &controls, &name, setting) {
-            refused.push(format!("the control {name} can't be set to {setting}: {why}"));
+            refused.push(format!(
+                "the control {name} can't be set to {setting}: {why}"
+            ));
         }
     }
     refused
@@ -167,10 +175,16 @@ fn set(
     setting: &Setting,
 ) -> Result<(), String> {
     let Some(control) = controls.iter().find(|control| control.name == name) else {
-        let names: Vec<_> = controls.iter().map(|control| control.name.as_str()).collect();
+        let names: Vec<_> = controls
+            .iter()
+            .map(|control| control.name.as_str())
+            .collect();
         return Err(match names[..] {
             [] => "this camera has no controls".to_owned(),
-            _ => format!("this camera has none of that name, but {}", names.join(", ")),
+            _ => format!(
+                "this camera has none of that name, but {}",
+                names.join(", ")
+            ),
         });
     };
     if control.is_read_only {
@@ -239,7 +253,10 @@ mod tests {
             let is_manual = self.done.borrow().contains(&(1, 1));
             vec![
                 Control {
-                    items: vec![(1, "Manual Mode".into()), (3, "Aperture Priority Mode".into())],
+                    items: vec![
+                        (1, "Manual Mode".into()),
+                        (3, "Aperture Priority Mode".into()),
+                    ],
                     ..control(1, "auto_exposure", Kind::Menu, 0, 3)
                 },
                 Control {
@@ -248,7 +265,11 @@ mod tests {
                 },
                 control(3, "white_balance_automatic", Kind::Boolean, 0, 1),
                 Control {
-                    items: vec![(0, "Disabled".into()), (1, "50 Hz".into()), (2, "60 Hz".into())],
+                    items: vec![
+                        (0, "Disabled".into()),
+                        (1, "50 Hz".into()),
+                        (2, "60 Hz".into()),
+                    ],
                     ..control(4, "power_line_frequency", Kind::Menu, 0, 2)
                 },
                 Control {
@@ -273,7 +294,10 @@ mod tests {
 
     #[test]
     fn names_are_those_of_v4l2_ctl() {
-        assert_eq!(normalised("White Balance, Automatic"), "white_balance_automatic");
+        assert_eq!(
+            normalised("White Balance, Automatic"),
+            "white_balance_automatic"
+        );
         assert_eq!(normalised("Exposure (Absolute)"), "exposure_absolute");
         assert_eq!(normalised(" 50 Hz "), "50_hz");
     }
@@ -297,12 +321,36 @@ mod tests {
     #[test]
     fn what_is_refused_is_named_with_what_would_do() {
         for (name, setting, words) in [
-            ("gain", Setting::Number(1), &["gain", "none of that name", "auto_exposure"][..]),
-            ("exposure_time_absolute", Setting::Number(9999), &["9999", "3 to 2047"]),
-            ("exposure_time_absolute", Setting::Number(156), &["no effect", "auto_exposure"]),
-            ("power_line_frequency", Setting::Name("55 Hz".into()), &["55 Hz", "1 (50 Hz)"]),
-            ("auto_exposure", Setting::Number(0), &["0", "3 (Aperture Priority Mode)"]),
-            ("white_balance_automatic", Setting::Number(2), &["true or false"]),
+            (
+                "gain",
+                Setting::Number(1),
+                &["gain", "none of that name", "auto_exposure"][..],
+            ),
+            (
+                "exposure_time_absolute",
+                Setting::Number(9999),
+                &["9999", "3 to 2047"],
+            ),
+            (
+                "exposure_time_absolute",
+                Setting::Number(156),
+                &["no effect", "auto_exposure"],
+            ),
+            (
+                "power_line_frequency",
+                Setting::Name("55 Hz".into()),
+                &["55 Hz", "1 (50 Hz)"],
+            ),
+            (
+                "auto_exposure",
+                Setting::Number(0),
+                &["0", "3 (Aperture Priority Mode)"],
+            ),
+            (
+                "white_balance_automatic",
+                Setting::Number(2),
+                &["true or false"],
+            ),
             ("temperature", Setting::Number(20), &["only be read"]),
         ] {
             let camera = Camera::default();

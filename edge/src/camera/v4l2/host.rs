@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::Mode;
 use super::controls;
 use super::list::{self, Found, Identity, Known};
 use super::negotiate::{Choice, choose, short};
 use super::sys::{Filled, Node, Streaming};
 use super::trouble::{Kind, Trouble};
-use super::Mode;
 use crate::camera::{Colour, Layout, PixelFormat};
 use crate::config::CameraConfig;
 
@@ -104,7 +104,9 @@ impl Host for Machine {
                 Err(trouble) => passed_over.push((camera, trouble)),
             }
         }
-        let first = passed_over.first().map_or(Kind::Absent, |(_, trouble)| trouble.kind);
+        let first = passed_over
+            .first()
+            .map_or(Kind::Absent, |(_, trouble)| trouble.kind);
         Err(Trouble::new(first, sentence(&passed_over)))
     }
 }
@@ -112,7 +114,11 @@ impl Host for Machine {
 /// Why the cameras that were tried can't be used.
 fn sentence(passed_over: &[(&Found, Trouble)]) -> String {
     let each = passed_over.iter().map(|(camera, trouble)| {
-        format!("{} ({}) can't be used: {trouble}", camera.name(), camera.path.display())
+        format!(
+            "{} ({}) can't be used: {trouble}",
+            camera.name(),
+            camera.path.display()
+        )
     });
     each.collect::<Vec<_>>().join("; ")
 }
@@ -152,7 +158,9 @@ impl Machine {
             )));
         }
         if !format.is_whole() {
-            return Err(unusable("it sends half pictures (interlaced fields)".to_owned()));
+            return Err(unusable(
+                "it sends half pictures (interlaced fields)".to_owned(),
+            ));
         }
         let pixels = PixelFormat::of(format.code)
             .ok_or_else(|| unusable(format!("{} can't be decoded", format.code)))?;
@@ -164,7 +172,9 @@ impl Machine {
         );
         let layout = Layout::new(pixels, format.size, format.stride, colour).ok_or_else(|| {
             let (width, height) = format.size;
-            unusable(format!("its frames are of an unusable size, {width}x{height}"))
+            unusable(format!(
+                "its frames are of an unusable size, {width}x{height}"
+            ))
         })?;
         let interval = node.set_interval(wish.interval);
         let mode = Mode {
@@ -178,7 +188,9 @@ impl Machine {
             && (fps - wished).abs() > wished * 0.01
         {
             let (fps, wished) = (short(fps), short(wished));
-            warnings.push(format!("{wished} fps were asked for, and {fps} are what it has"));
+            warnings.push(format!(
+                "{wished} fps were asked for, and {fps} are what it has"
+            ));
         }
         let stream =
             Streaming::start(node, BUFFERS).map_err(|e| Trouble::of("starting the stream", &e))?;

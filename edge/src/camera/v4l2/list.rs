@@ -163,7 +163,11 @@ pub(super) fn offers(node: &Node, wish: Option<(u32, u32)>) -> Vec<Offer> {
             description,
             is_usable,
             // Of what can't be used nobody needs to know more, and some drivers list very much.
-            sizes: if is_usable { sizes.collect() } else { Vec::new() },
+            sizes: if is_usable {
+                sizes.collect()
+            } else {
+                Vec::new()
+            },
         }
     };
     node.formats().into_iter().map(offer).collect()
@@ -240,22 +244,36 @@ pub(super) fn candidates(
         CameraDevice::Auto | CameraDevice::Path(_) => None,
     };
     if let Some(known) = known {
-        let again = same(known, found).cloned().or_else(|| linked.as_deref().and_then(named));
-        return again.map(|camera| vec![camera]).ok_or_else(|| gone(known, found));
+        let again = same(known, found)
+            .cloned()
+            .or_else(|| linked.as_deref().and_then(named));
+        return again
+            .map(|camera| vec![camera])
+            .ok_or_else(|| gone(known, found));
     }
     match (device, linked) {
         (CameraDevice::Auto, _) if found.is_empty() => {
             Err("no camera is plugged in (there is no /dev/video* that captures)".to_owned())
         }
         (CameraDevice::Auto, _) => Ok(found.to_vec()),
-        (CameraDevice::Path(path), None) => named(path).map(|camera| vec![camera]).ok_or_else(|| {
-            format!("there is no camera at {}; {}", path.display(), there_are(found))
-        }),
+        (CameraDevice::Path(path), None) => {
+            named(path).map(|camera| vec![camera]).ok_or_else(|| {
+                format!(
+                    "there is no camera at {}; {}",
+                    path.display(),
+                    there_are(found)
+                )
+            })
+        }
         (_, link) => {
             let link = link.unwrap_or_default();
-            named(&link)
-                .map(|camera| vec![camera])
-                .ok_or_else(|| format!("there is no camera {}; {}", link.display(), there_are(found)))
+            named(&link).map(|camera| vec![camera]).ok_or_else(|| {
+                format!(
+                    "there is no camera {}; {}",
+                    link.display(),
+                    there_are(found)
+                )
+            })
         }
     }
 }
@@ -268,7 +286,9 @@ fn same<'a>(known: &Known, found: &'a [Found]) -> Option<&'a Found> {
         (&now.card, &now.serial, now.index) == (&then.card, &then.serial, then.index)
             && !known.others.contains(&now.bus)
     };
-    let stayed = found.iter().find(|camera| camera.identity == known.identity);
+    let stayed = found
+        .iter()
+        .find(|camera| camera.identity == known.identity);
     stayed.or_else(|| found.iter().find(moved))
 }
 
@@ -287,7 +307,9 @@ fn there_are(found: &[Found]) -> String {
     if found.is_empty() {
         return "no camera is plugged in".to_owned();
     }
-    let names = found.iter().map(|camera| format!("{} at {}", camera.name(), camera.path.display()));
+    let names = found
+        .iter()
+        .map(|camera| format!("{} at {}", camera.name(), camera.path.display()));
     format!("there is {}", names.collect::<Vec<_>>().join(", "))
 }
 
@@ -323,7 +345,10 @@ mod tests {
         let was = camera(0, "Scope", "usb-1.1", None);
         let other = camera(0, "Scope", "usb-1.2", None);
         let now = camera(3, "Scope", "usb-1.1", None);
-        assert_eq!(again(&was, &["usb-1.2"], &[other, now]), Ok("/dev/video3".into()));
+        assert_eq!(
+            again(&was, &["usb-1.2"], &[other, now]),
+            Ok("/dev/video3".into())
+        );
     }
 
     #[test]
@@ -332,22 +357,45 @@ mod tests {
         let twin = camera(2, "Scope", "usb-1.2", None);
         let moved = camera(4, "Scope", "usb-1.3", None);
         let error = again(&was, &["usb-1.2"], std::slice::from_ref(&twin)).unwrap_err();
-        assert!(error.contains("unplugged") && error.contains("/dev/video2"), "{error}");
-        assert_eq!(again(&was, &["usb-1.2"], &[twin, moved]), Ok("/dev/video4".into()));
+        assert!(
+            error.contains("unplugged") && error.contains("/dev/video2"),
+            "{error}"
+        );
+        assert_eq!(
+            again(&was, &["usb-1.2"], &[twin, moved]),
+            Ok("/dev/video4".into())
+        );
         let spare = camera(0, "Scope", "usb-1.3", Some("7"));
         assert!(again(&was, &[], &[spare]).is_err(), "another serial number");
-        assert!(again(&was, &[], &[]).unwrap_err().contains("Scope is unplugged"));
+        assert!(
+            again(&was, &[], &[])
+                .unwrap_err()
+                .contains("Scope is unplugged")
+        );
     }
 
     #[test]
     fn what_is_not_there_is_said_with_what_is() {
         let found = [camera(1, "Scope", "usb-1", None)];
         let none = candidates(&"/dev/video77".parse().unwrap(), None, &found).unwrap_err();
-        assert!(none.contains("/dev/video77") && none.contains("Scope at /dev/video1"), "{none}");
+        assert!(
+            none.contains("/dev/video77") && none.contains("Scope at /dev/video1"),
+            "{none}"
+        );
         let none = candidates(&"usb-x".parse().unwrap(), None, &[]).unwrap_err();
-        assert!(none.contains("by-id/usb-x") && none.contains("no camera is plugged in"), "{none}");
-        assert!(candidates(&CameraDevice::Auto, None, &[]).unwrap_err().contains("/dev/video*"));
-        assert_eq!(candidates(&CameraDevice::Auto, None, &found).unwrap().len(), 1);
+        assert!(
+            none.contains("by-id/usb-x") && none.contains("no camera is plugged in"),
+            "{none}"
+        );
+        assert!(
+            candidates(&CameraDevice::Auto, None, &[])
+                .unwrap_err()
+                .contains("/dev/video*")
+        );
+        assert_eq!(
+            candidates(&CameraDevice::Auto, None, &found).unwrap().len(),
+            1
+        );
     }
 
     #[test]

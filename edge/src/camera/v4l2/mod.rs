@@ -29,7 +29,6 @@ use smearscope_common::image::RgbImage;
 use tracing::{info, warn};
 
 use super::pixel::{DecodeError, FourCc, Layout};
-use super::{Camera, Frame};
 use crate::config::CameraConfig;
 
 use host::{Host, Machine, Opened, Stream};
@@ -157,6 +156,23 @@ impl RawFrame {
     /// When the frame is damaged. Tell the camera, which counts it: [`V4l2Camera::note_damaged`].
     pub fn decode(&self) -> Result<RgbImage, DecodeError> {
         self.layout.decode(&self.bytes)
+    }
+
+    /// A frame as a camera gives it that was taken now, of RGB8 pixels.
+    #[cfg(test)]
+    pub fn of_pixels(width: u32, height: u32, bytes: Vec<u8>) -> Self {
+        use super::pixel::{Colour, Matrix, PixelFormat, Range};
+        let colour = Colour {
+            matrix: Matrix::Bt601,
+            range: Range::Full,
+        };
+        Self {
+            bytes,
+            layout: Layout::new(PixelFormat::Rgb24, (width, height), 0, colour).unwrap(),
+            captured_at: Timestamp::now(),
+            taken: Instant::now(),
+            sequence: 0,
+        }
     }
 }
 
@@ -290,7 +306,10 @@ impl V4l2Camera {
         if self.damaged.is_some_and(|last| now - last >= SOUND) {
             self.damaged = None;
             let corrupt = self.status.corrupt;
-            info!("{}: frames are sound again; {corrupt} were damaged so far", self.name());
+            info!(
+                "{}: frames are sound again; {corrupt} were damaged so far",
+                self.name()
+            );
         }
         Event::Frame(frame)
     }
@@ -329,7 +348,10 @@ impl V4l2Camera {
     fn await_camera(&mut self, deadline: Instant) -> Option<Event> {
         let now = self.host.now();
         if now < self.retry.at {
-            self.host.sleep(LOOK.min(self.retry.at - now).min(deadline.saturating_duration_since(now)));
+            self.host.sleep(
+                LOOK.min(self.retry.at - now)
+                    .min(deadline.saturating_duration_since(now)),
+            );
             self.look_for_nodes();
             return None;
         }
@@ -421,27 +443,6 @@ impl V4l2Camera {
     }
 }
 
-impl Camera for V4l2Camera {
-    /// The next frame that can be decoded, however long that takes.
-    fn next_frame(&mut self) -> anyhow::Result<Option<Frame>> {
-        loop {
-            let Event::Frame(frame) = self.newest(STALLED) else {
-                continue;
-            };
-            match frame.decode() {
-                Ok(image) => {
-                    return Ok(Some(Frame {
-                        image,
-                        captured_at: frame.captured_at,
-                        source: self.name(),
-                    }));
-                }
-                Err(error) => self.note_damaged(&error),
-            }
-        }
-    }
-}
-
 impl Live {
     /// How long a frame is waited for before the stream counts as stalled.
     fn patience(&self) -> Duration {
@@ -454,7 +455,11 @@ impl Live {
     }
 
     /// A frame that is there already, if it is young: after a pause the driver's buffers are full of old ones.
-    fn fresh(&mut self, status: &mut CameraStatus, host: &dyn Host) -> io::Result<Option<RawFrame>> {
+    fn fresh(
+        &mut self,
+        status: &mut CameraStatus,
+        host: &dyn Host,
+    ) -> io::Result<Option<RawFrame>> {
         // Without a word from the driver a frame may be as old as our last look.
         let oldest = host.now() - self.looked;
         let limit = self.period * 3 / 2;
@@ -520,7 +525,10 @@ impl Live {
         self.stream.give_back(filled)?;
         // A clock that is off by more than a frame can be late is no clock.
         let believable = Duration::from_secs(1) + self.period * 2;
-        let age = filled.age.filter(|&age| age <= believable).unwrap_or_default();
+        let age = filled
+            .age
+            .filter(|&age| age <= believable)
+            .unwrap_or_default();
         Ok(Some(RawFrame {
             bytes,
             layout: self.layout,

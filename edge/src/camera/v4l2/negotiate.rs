@@ -210,10 +210,16 @@ pub fn choose(offers: &[Offer], wish: &CameraConfig) -> Result<Vec<Choice>, Stri
     }
     let formats: Vec<_> = match wish.format {
         None => usable,
-        Some(code) => usable.into_iter().filter(|offer| offer.format == code).collect(),
+        Some(code) => usable
+            .into_iter()
+            .filter(|offer| offer.format == code)
+            .collect(),
     };
     if let (true, Some(code)) = (formats.is_empty(), wish.format) {
-        return Err(format!("it has no usable format {code}, but offers {}", names(offers)));
+        return Err(format!(
+            "it has no usable format {code}, but offers {}",
+            names(offers)
+        ));
     }
     let mut choices: Vec<_> = formats
         .iter()
@@ -236,7 +242,11 @@ pub fn choose(offers: &[Offer], wish: &CameraConfig) -> Result<Vec<Choice>, Stri
     }
     let wanted_fps = wish.fps.unwrap_or(SLOWEST);
     // A size that is named is no matter of choice any more.
-    let limit = if wish.size().is_some() { u64::MAX } else { LARGEST };
+    let limit = if wish.size().is_some() {
+        u64::MAX
+    } else {
+        LARGEST
+    };
     choices.sort_by_key(|choice| Reverse(rank(choice, wanted_fps, limit)));
     let mut seen = Vec::new();
     choices.retain(|choice| {
@@ -290,7 +300,8 @@ fn interval(offered: &[Interval], wish: Option<f64>) -> Option<Interval> {
 fn nothing_usable(offers: &[Offer]) -> String {
     let is_gray = |offer: &Offer| {
         let code = offer.format.to_string();
-        code == "GREY" || code.starts_with('Y') && code[1..].bytes().all(|b| b.is_ascii_digit())
+        code == "GREY"
+            || code.starts_with('Y') && code[1..].bytes().all(|b| b.is_ascii_digit())
             || code == "Y16-BE"
     };
     if offers.is_empty() {
@@ -308,7 +319,10 @@ fn nothing_usable(offers: &[Offer]) -> String {
 
 /// The codes on offer; of very many the first ones.
 fn names(offers: &[Offer]) -> String {
-    let mut names: Vec<_> = offers.iter().map(|offer| offer.format.to_string()).collect();
+    let mut names: Vec<_> = offers
+        .iter()
+        .map(|offer| offer.format.to_string())
+        .collect();
     let many = 24;
     if names.len() > many {
         let more = names.len() - many;
@@ -320,7 +334,10 @@ fn names(offers: &[Offer]) -> String {
 
 fn sizes(offers: &[&Offer]) -> String {
     let of = |offer: &&Offer| {
-        let sizes = offer.sizes.iter().map(|s| format!("{}x{}", s.width, s.height));
+        let sizes = offer
+            .sizes
+            .iter()
+            .map(|s| format!("{}x{}", s.width, s.height));
         format!("{} {}", offer.format, sizes.collect::<Vec<_>>().join(" "))
     };
     offers.iter().map(of).collect::<Vec<_>>().join(", ")
@@ -356,8 +373,23 @@ mod tests {
     /// As a usual USB camera offers: fast JPEG, slow YUYV.
     fn webcam() -> Vec<Offer> {
         vec![
-            offer("YUYV", &[(640, 480, &[30, 15]), (1280, 720, &[10, 5]), (1920, 1080, &[5]), (2592, 1944, &[2])]),
-            offer("MJPG", &[(640, 480, &[60, 30]), (1920, 1080, &[60, 30, 15]), (2592, 1944, &[15])]),
+            offer(
+                "YUYV",
+                &[
+                    (640, 480, &[30, 15]),
+                    (1280, 720, &[10, 5]),
+                    (1920, 1080, &[5]),
+                    (2592, 1944, &[2]),
+                ],
+            ),
+            offer(
+                "MJPG",
+                &[
+                    (640, 480, &[60, 30]),
+                    (1920, 1080, &[60, 30, 15]),
+                    (2592, 1944, &[15]),
+                ],
+            ),
         ]
     }
 
@@ -383,7 +415,8 @@ mod tests {
 
     #[test]
     fn between_equals_more_colour_wins() {
-        let all = ["GRBG", "MJPG", "NV12", "UYVY", "BGR3"].map(|code| offer(code, &[(1280, 960, &[15])]));
+        let all =
+            ["GRBG", "MJPG", "NV12", "UYVY", "BGR3"].map(|code| offer(code, &[(1280, 960, &[15])]));
         let order: Vec<_> = choose(&all, &CameraConfig::default())
             .unwrap()
             .iter()
@@ -394,9 +427,18 @@ mod tests {
 
     #[test]
     fn what_the_config_names_is_taken() {
-        assert_eq!(best(&webcam(), "format = \"mjpg\""), "MJPG 1920x1080 at 30 fps");
-        assert_eq!(best(&webcam(), "width = 640\nheight = 480"), "YUYV 640x480 at 30 fps");
-        assert_eq!(best(&webcam(), "width = 2592\nheight = 1944"), "MJPG 2592x1944 at 15 fps");
+        assert_eq!(
+            best(&webcam(), "format = \"mjpg\""),
+            "MJPG 1920x1080 at 30 fps"
+        );
+        assert_eq!(
+            best(&webcam(), "width = 640\nheight = 480"),
+            "YUYV 640x480 at 30 fps"
+        );
+        assert_eq!(
+            best(&webcam(), "width = 2592\nheight = 1944"),
+            "MJPG 2592x1944 at 15 fps"
+        );
         assert_eq!(best(&webcam(), "fps = 25"), "MJPG 1920x1080 at 30 fps");
         assert_eq!(best(&webcam(), "fps = 10"), "YUYV 1280x720 at 10 fps");
         let silent = [offer("YUYV", &[(640, 480, &[])])];
@@ -407,15 +449,27 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_with_what_is() {
         let error = best(&webcam(), "format = \"NV12\"");
-        assert!(error.contains("NV12") && error.contains("YUYV, MJPG"), "{error}");
+        assert!(
+            error.contains("NV12") && error.contains("YUYV, MJPG"),
+            "{error}"
+        );
         let error = best(&webcam(), "width = 1000\nheight = 1000");
-        assert!(error.contains("1000x1000") && error.contains("1280x720"), "{error}");
+        assert!(
+            error.contains("1000x1000") && error.contains("1280x720"),
+            "{error}"
+        );
         let gray = ["GREY", "Y10", "Y16"].map(|code| offer(code, &[(640, 480, &[30])]));
         let error = best(&gray, "");
-        assert!(error.contains("monochrome") && error.contains("Y10"), "{error}");
+        assert!(
+            error.contains("monochrome") && error.contains("Y10"),
+            "{error}"
+        );
         let odd = [offer("H264", &[(640, 480, &[30])]), offer("YV12", &[])];
         let error = best(&odd, "");
-        assert!(!error.contains("monochrome") && error.contains("H264"), "{error}");
+        assert!(
+            !error.contains("monochrome") && error.contains("H264"),
+            "{error}"
+        );
         assert!(best(&[], "").contains("no format"));
         assert!(best(&[offer("YUYV", &[])], "").contains("no size"));
     }
@@ -439,7 +493,10 @@ mod tests {
             numerator,
             denominator,
         };
-        let rates: Vec<_> = Interval::between(of(1, 12), of(1, 4)).iter().map(|i| i.fps()).collect();
+        let rates: Vec<_> = Interval::between(of(1, 12), of(1, 4))
+            .iter()
+            .map(|i| i.fps())
+            .collect();
         assert_eq!(rates, [12.0, 4.0, 10.0, 5.0]);
     }
 }

@@ -4,7 +4,10 @@
 //! passed by: they panic where a camera's name is no UTF-8, a control's type or a colour space is unknown, or the end of
 //! a stream is refused, and they keep the Y'CbCr matrix to themselves.
 
-#![expect(unsafe_code, reason = "V4L2 is C structures and memory shared with the kernel")]
+#![expect(
+    unsafe_code,
+    reason = "V4L2 is C structures and memory shared with the kernel"
+)]
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -433,10 +436,11 @@ impl Streaming {
         };
         for index in 0..request.count {
             let mut buffer = Node::buffer(index);
-            streaming
-                .node
-                .ask(vidioc::VIDIOC_QUERYBUF, &mut buffer)?;
+            streaming.node.ask(vidioc::VIDIOC_QUERYBUF, &mut buffer)?;
             let length = buffer.length as usize;
+            #[allow(clippy::cast_lossless, reason = "it has 32 bits on some boards")]
+            // SAFETY: what QUERYBUF writes for buffers of this kind.
+            let offset = unsafe { buffer.m.offset } as libc::off_t;
             // SAFETY: a new mapping of the driver's choice of address, at the offset that the driver gave for MMAP.
             let start = unsafe {
                 v4l2::mmap(
@@ -445,7 +449,7 @@ impl Streaming {
                     libc::PROT_READ | libc::PROT_WRITE,
                     libc::MAP_SHARED,
                     streaming.node.device.handle().fd(),
-                    buffer.m.offset as libc::off_t,
+                    offset,
                 )?
             };
             streaming.buffers.push(Mapping {
@@ -466,8 +470,7 @@ impl Streaming {
     }
 
     fn queue(&self, index: u32) -> io::Result<()> {
-        self.node
-            .ask(vidioc::VIDIOC_QBUF, &mut Node::buffer(index))
+        self.node.ask(vidioc::VIDIOC_QBUF, &mut Node::buffer(index))
     }
 }
 
@@ -523,9 +526,7 @@ impl Stream for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        let _ = self
-            .node
-            .ask(vidioc::VIDIOC_STREAMOFF, &mut { CAPTURE });
+        let _ = self.node.ask(vidioc::VIDIOC_STREAMOFF, &mut { CAPTURE });
         // The driver frees its buffers only when nobody has them mapped.
         self.buffers.clear();
         let mut nothing = v4l2_requestbuffers {

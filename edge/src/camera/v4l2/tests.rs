@@ -133,11 +133,11 @@ struct Scripted {
 impl Stream for Scripted {
     fn wait(&mut self, patience: Duration) -> io::Result<bool> {
         let mut left = patience;
-        if let Some(Step::Later) = self.steps.front() {
+        if let Some(Later) = self.steps.front() {
             self.steps.pop_front();
             return Ok(false);
         }
-        while let Some(Step::Silence(milliseconds)) = self.steps.front_mut() {
+        while let Some(Silence(milliseconds)) = self.steps.front_mut() {
             let pause = Duration::from_millis(*milliseconds);
             self.script.world().now += pause.min(left);
             if pause > left {
@@ -162,15 +162,15 @@ impl Stream for Scripted {
             age,
         };
         let filled = match self.steps.pop_front() {
-            None | Some(Step::Silence(_) | Step::Later) => return Ok(None),
-            Some(Step::Errno(code)) => return Err(io::Error::from_raw_os_error(code)),
-            Some(Step::Frame(n, age)) => sound(n, Some(Duration::from_millis(age))),
-            Some(Step::Untimed(n)) => sound(n, None),
-            Some(Step::Marked(n)) => Filled {
+            None | Some(Silence(_) | Later) => return Ok(None),
+            Some(Errno(code)) => return Err(io::Error::from_raw_os_error(code)),
+            Some(Frame(n, age)) => sound(n, Some(Duration::from_millis(age))),
+            Some(Untimed(n)) => sound(n, None),
+            Some(Marked(n)) => Filled {
                 is_damaged: true,
                 ..sound(n, None)
             },
-            Some(Step::Short(n)) => Filled {
+            Some(Short(n)) => Filled {
                 bytes_used: 5,
                 ..sound(n, None)
             },
@@ -212,7 +212,12 @@ use Step::*;
 #[test]
 fn frames_come_in_order_each_once_and_a_frame_is_decoded_on_demand() {
     let script = Script::new([Ok(vec![
-        Silence(100), Frame(1, 20), Silence(100), Frame(2, 20), Silence(100), Frame(3, 20),
+        Silence(100),
+        Frame(1, 20),
+        Silence(100),
+        Frame(2, 20),
+        Silence(100),
+        Frame(3, 20),
     ])]);
     let mut camera = script.camera();
     assert_eq!(camera.name(), "v4l2:auto");
@@ -220,25 +225,40 @@ fn frames_come_in_order_each_once_and_a_frame_is_decoded_on_demand() {
         panic!("a frame is due")
     };
     assert_eq!(first.decode().unwrap().dimensions(), (2, 2));
-    assert_eq!(first.captured_at.as_millisecond(), 80, "20 ms before it came");
+    assert_eq!(
+        first.captured_at.as_millisecond(),
+        80,
+        "20 ms before it came"
+    );
     assert_eq!(script.now() - first.taken, Duration::from_millis(20));
     assert_eq!(camera.name(), "v4l2:Scope");
     assert_eq!(next(&mut camera, 1).0, Some(2));
     assert_eq!(next(&mut camera, 1).0, Some(3));
     assert!(matches!(camera.newest(PATIENCE), Event::Nothing));
     let status = camera.status();
-    assert_eq!((status.frames, status.missed, status.passed_over), (3, 0, 0));
+    assert_eq!(
+        (status.frames, status.missed, status.passed_over),
+        (3, 0, 0)
+    );
     assert!(matches!(status.state, State::Streaming(_)));
     assert_eq!(script.world().taken, 0, "the driver has all its buffers");
 }
 
 #[test]
 fn the_newest_of_several_frames_wins() {
-    let script = Script::new([Ok(vec![Silence(300), Frame(1, 220), Frame(2, 120), Frame(3, 20)])]);
+    let script = Script::new([Ok(vec![
+        Silence(300),
+        Frame(1, 220),
+        Frame(2, 120),
+        Frame(3, 20),
+    ])]);
     let mut camera = script.camera();
     assert_eq!(next(&mut camera, 1).0, Some(3));
     assert_eq!(camera.status().passed_over, 2);
-    assert!(script.world().most_taken <= 2, "older ones are given back at once");
+    assert!(
+        script.world().most_taken <= 2,
+        "older ones are given back at once"
+    );
 }
 
 #[test]
@@ -267,7 +287,10 @@ fn a_young_frame_that_is_there_is_taken_without_waiting() {
     let mut status = camera.status().clone();
     assert!(more.fresh(&mut status, &script).unwrap().is_some());
     let mut more = live(&script, vec![Frame(3, 151)]);
-    assert!(more.fresh(&mut status, &script).unwrap().is_none(), "older than 1.5 frame times");
+    assert!(
+        more.fresh(&mut status, &script).unwrap().is_none(),
+        "older than 1.5 frame times"
+    );
 }
 
 fn live(script: &Script, steps: Vec<Step>) -> Live {
@@ -278,7 +301,13 @@ fn live(script: &Script, steps: Vec<Step>) -> Live {
             steps: steps.into(),
             bytes: Vec::new(),
         }),
-        layout: Layout::new(PixelFormat::Yuyv, (2, 2), 0, Colour::of_driver(false, 0, 0, 0)).unwrap(),
+        layout: Layout::new(
+            PixelFormat::Yuyv,
+            (2, 2),
+            0,
+            Colour::of_driver(false, 0, 0, 0),
+        )
+        .unwrap(),
         period: Duration::from_millis(100),
         started: now - Duration::from_secs(60),
         waited: Duration::ZERO,
@@ -293,7 +322,14 @@ fn live(script: &Script, steps: Vec<Step>) -> Live {
 #[test]
 fn gaps_in_the_numbers_are_counted_and_a_repeated_frame_is_left_out() {
     let script = Script::new([Ok(vec![
-        Silence(100), Frame(7, 0), Silence(100), Frame(7, 0), Silence(100), Frame(10, 0), Silence(100), Frame(0, 0),
+        Silence(100),
+        Frame(7, 0),
+        Silence(100),
+        Frame(7, 0),
+        Silence(100),
+        Frame(10, 0),
+        Silence(100),
+        Frame(0, 0),
     ])]);
     let mut camera = script.camera();
     assert_eq!(next(&mut camera, 1).0, Some(7));
@@ -304,7 +340,12 @@ fn gaps_in_the_numbers_are_counted_and_a_repeated_frame_is_left_out() {
 
 #[test]
 fn a_driver_that_does_not_count_is_no_trouble() {
-    let script = Script::new([Ok(vec![Silence(100), Frame(0, 0), Silence(100), Frame(0, 0)])]);
+    let script = Script::new([Ok(vec![
+        Silence(100),
+        Frame(0, 0),
+        Silence(100),
+        Frame(0, 0),
+    ])]);
     let mut camera = script.camera();
     assert_eq!(next(&mut camera, 1).0, Some(0));
     assert_eq!(next(&mut camera, 1).0, Some(0));
@@ -319,7 +360,12 @@ fn a_frame_of_before_the_stream_is_left_out() {
 #[test]
 fn damaged_frames_are_left_out_and_counted() {
     let script = Script::new([Ok(vec![
-        Silence(100), Marked(1), Silence(100), Short(2), Silence(100), Frame(3, 0),
+        Silence(100),
+        Marked(1),
+        Silence(100),
+        Short(2),
+        Silence(100),
+        Frame(3, 0),
     ])]);
     let mut camera = script.camera();
     let (frame, troubles) = next(&mut camera, 2);
@@ -331,14 +377,23 @@ fn damaged_frames_are_left_out_and_counted() {
 
 #[test]
 fn an_unplugged_camera_is_told_once_and_read_again_when_it_is_back() {
-    let script = Script::new([Ok(vec![Silence(100), Frame(1, 0), Later, Errno(libc::ENODEV)])]);
+    let script = Script::new([Ok(vec![
+        Silence(100),
+        Frame(1, 0),
+        Later,
+        Errno(libc::ENODEV),
+    ])]);
     let mut camera = script.camera();
     assert_eq!(next(&mut camera, 1).0, Some(1));
     script.world().nodes.clear();
     let (frame, troubles) = next(&mut camera, 20);
     assert_eq!(frame, None);
     let kinds: Vec<_> = troubles.iter().map(|trouble| trouble.kind).collect();
-    assert_eq!(kinds, [TroubleKind::Absent; 2], "lost, and not found: {troubles:?}");
+    assert_eq!(
+        kinds,
+        [TroubleKind::Absent; 2],
+        "lost, and not found: {troubles:?}"
+    );
     // It comes back under another number, between two attempts.
     let before = script.now();
     {
@@ -414,11 +469,18 @@ fn attempts_become_rarer_up_to_ten_seconds_and_the_same_reason_is_told_once() {
     assert_eq!(troubles, [busy]);
     let attempts = script.world().attempts.clone();
     let pauses: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(pauses[..8], [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000][..8], "{pauses:?}");
+    assert_eq!(
+        pauses[..8],
+        [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000][..8],
+        "{pauses:?}"
+    );
     let State::Lost { since, trouble } = &camera.status().state else {
         panic!("it is lost")
     };
-    assert_eq!((since.as_millisecond(), trouble.kind), (0, TroubleKind::Busy));
+    assert_eq!(
+        (since.as_millisecond(), trouble.kind),
+        (0, TroubleKind::Busy)
+    );
 }
 
 #[test]
@@ -433,7 +495,14 @@ fn a_camera_that_streams_and_never_delivers_is_tried_ever_later() {
 
 #[test]
 fn fifty_times_unplugged_it_comes_back_fifty_times() {
-    let lives = (0..51).map(|_| Ok(vec![Silence(100), Frame(1, 0), Silence(30), Errno(libc::ENODEV)]));
+    let lives = (0..51).map(|_| {
+        Ok(vec![
+            Silence(100),
+            Frame(1, 0),
+            Silence(30),
+            Errno(libc::ENODEV),
+        ])
+    });
     let script = Script::new(lives);
     let mut camera = script.camera();
     for _ in 0..51 {
@@ -445,7 +514,13 @@ fn fifty_times_unplugged_it_comes_back_fifty_times() {
 #[test]
 fn no_call_takes_longer_than_its_patience() {
     let script = Script::new([
-        Ok(vec![Silence(3000), Frame(1, 0), Silence(400), Marked(2), Silence(60_000)]),
+        Ok(vec![
+            Silence(3000),
+            Frame(1, 0),
+            Silence(400),
+            Marked(2),
+            Silence(60_000),
+        ]),
         Err(Trouble::new(TroubleKind::Busy, "busy")),
     ]);
     let mut camera = script.camera();
@@ -453,6 +528,9 @@ fn no_call_takes_longer_than_its_patience() {
         let before = script.now();
         camera.newest(Duration::from_millis(patience));
         let took = script.now() - before;
-        assert!(took <= Duration::from_millis(patience + 2), "{took:?} of {patience} ms");
+        assert!(
+            took <= Duration::from_millis(patience + 2),
+            "{took:?} of {patience} ms"
+        );
     }
 }

@@ -156,19 +156,22 @@ fn status(state: DeviceState) -> Value {
 }
 
 fn slide(counts: Counts, closed_at: Option<Timestamp>) -> Value {
-    json!(SlideMessage {
-        schema: SlideMessage::SCHEMA.into(),
-        id: Uuid::from_u128(9),
-        device: device(),
-        started_at: Timestamp::UNIX_EPOCH,
-        fields: 4,
-        counts,
-        parasitemia: counts.parasitemia(),
-        interval: "wilson".into(),
-        cells_needed: 5000,
-        state: SlideState::Insufficient,
-        closed_at,
-    })
+    let before = json!({
+        "schema": SlideMessage::SCHEMA,
+        "id": Uuid::from_u128(9),
+        "device": device(),
+        "started_at": Timestamp::UNIX_EPOCH,
+        "fields": 4,
+        "cells": counts.cells,
+        "parasitized": counts.parasitized,
+        "parasitemia": counts.parasitemia(),
+        "interval": "wilson",
+        "cells_needed": 5000,
+        "state": SlideState::Insufficient,
+        "closed_at": closed_at,
+    });
+    // With all that came later.
+    json!(serde_json::from_value::<SlideMessage>(before).unwrap())
 }
 
 fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
@@ -179,7 +182,11 @@ fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
         at: Timestamp::UNIX_EPOCH,
         uptime_s: 3,
         camera: CameraHealth::default(),
-        fields: FieldHealth { analysed: 4, focus },
+        fields: FieldHealth {
+            analysed: 4,
+            focus,
+            ..FieldHealth::default()
+        },
         store: StoreHealth {
             pending: 12,
             ..StoreHealth::default()
@@ -337,7 +344,7 @@ fn each_press_of_a_button_is_a_new_command_that_the_board_reads() {
         ("capture_resume", Command::CaptureResume),
     ];
     let mut input = Vec::new();
-    for (key, _) in buttons {
+    for (key, _) in &buttons {
         let button = component(key);
         assert_eq!(button["platform"], "button");
         assert_eq!(button["command_topic"], "smearscope/lab-1/command");

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::super::Picture;
 use super::super::delivery::incident;
 use super::super::outbox::Refused;
-use super::{FAREWELL, LIVE, OVERHEAD, Session, Ticket, expiring, json};
+use super::{FAREWELL, LIVE, OVERHEAD, SIGHT, SIGHT_EXPIRY_S, Session, Ticket, expiring, json};
 
 /// A live picture that is older is not worth showing.
 const PICTURE_EXPIRY_S: u32 = 60;
@@ -158,6 +158,23 @@ impl Session<'_> {
             properties,
         );
         online.live += usize::from(handed.is_ok());
+    }
+
+    /// Shows what a live camera sees. Where that is lost or back, the board's health follows at once.
+    pub(super) fn show_sight(&mut self) {
+        let Some((camera, live)) = self.delivery.live() else {
+            return;
+        };
+        let Some(online) = &mut self.online else {
+            return;
+        };
+        let now = Instant::now();
+        online.sight_at = now + SIGHT;
+        if std::mem::replace(&mut online.camera, camera) != camera {
+            online.health_at = now;
+        }
+        let topic = Topic::Live.of(&self.delivery.options.device);
+        self.show(topic, false, live, expiring(json(), SIGHT_EXPIRY_S));
     }
 
     /// Shows the picture of a field.
