@@ -131,7 +131,7 @@ impl Vm {
     pub fn off(mut self) {
         self.sh("sync");
         let complaints =
-            self.sh("dmesg | grep -E 'BUG|Oops|WARNING|Call Trace|Out of memory' || true");
+            self.sh("dmesg | grep -E 'BUG:|Oops|Out of memory' || true");
         assert_eq!(complaints, "", "{}", self.console());
         writeln!(self.commands, "exit").unwrap();
         assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
