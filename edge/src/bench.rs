@@ -1,5 +1,8 @@
 //! `bench`: how fast this machine finds and judges cells.
 
+mod decode;
+
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -41,6 +44,8 @@ struct Figures {
     fused_stem: bool,
     alone_median_ms_per_crop: f64,
     plain_median_ms_per_crop: f64,
+    /// Of a camera's frame of 1280 × 720, by V4L2's code of its pixel format.
+    decode_ms_per_frame: BTreeMap<String, f64>,
 }
 
 /// One answer of `--turns`.
@@ -88,6 +93,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         fused_stem: model.fused_stem(),
         alone_median_ms_per_crop,
         plain_median_ms_per_crop,
+        decode_ms_per_frame: decode::ms_per_frame()?,
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -106,6 +112,17 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             figures.segment_ms_per_field,
             figures.alone_median_ms_per_crop,
             figures.plain_median_ms_per_crop
+        )?;
+        let (width, height) = decode::SIZE;
+        let costs: Vec<String> = figures
+            .decode_ms_per_frame
+            .iter()
+            .map(|(format, ms)| format!("{format} {ms:.1}"))
+            .collect();
+        writeln!(
+            out,
+            "ms to decode a camera's frame of {width} × {height}: {}",
+            costs.join(", ")
         )?;
     }
     Ok(())

@@ -88,8 +88,8 @@ impl Gate {
     /// A gate that has seen nothing.
     pub fn new(options: GateOptions) -> Self {
         Self {
+            cell_diameter: options.cell_diameter,
             options,
-            cell_diameter: None,
             focus_factor: None,
             transform: None,
             stand: None,

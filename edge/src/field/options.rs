@@ -18,6 +18,9 @@ pub struct GateOptions {
     pub max_exposure: f32,
     /// The least sharpness, as the live focus figure has it. Default: 15.
     pub min_focus: f32,
+    /// How wide a red cell is in pixels of the frame, which the sharpness is relative to. Default: guessed until the first
+    /// analysed field tells it; to be set where nothing is ever sharp because cells fill more than an eighth of the frame.
+    pub cell_diameter: Option<f32>,
     /// The least part of the frame that is stained; with less there is nothing to count. Default: 0.01, about two cells.
     pub min_stained: f32,
     /// The most of the frame that may be stained; with more, cells can't be told from each other. Default: 0.85.
@@ -42,6 +45,7 @@ impl Default for GateOptions {
             min_exposure: 0.3,
             max_exposure: 0.98,
             min_focus: 15.0,
+            cell_diameter: None,
             min_stained: 0.01,
             max_stained: 0.85,
             still_ms: 300,
@@ -92,6 +96,10 @@ impl GateOptions {
             let why = format!("`min_focus` is {}, but must be 0 or more", self.min_focus);
             return Err(("min_focus", why));
         }
+        if let Some(diameter) = self.cell_diameter.filter(|d| !(1.0..=1e4).contains(d)) {
+            let why = format!("`cell_diameter` is {diameter}, but goes from 1 to 10000 pixels");
+            return Err(("cell_diameter", why));
+        }
         if self.remembered > MOST_REMEMBERED {
             let why = format!(
                 "`remembered` is {}, but goes from 0 to {MOST_REMEMBERED}",
@@ -119,6 +127,7 @@ mod tests {
             ("seen_share = nan", "seen_share"),
             ("min_focus = inf", "min_focus"),
             ("remembered = 65", "remembered"),
+            ("cell_diameter = 0.0", "cell_diameter"),
         ] {
             let (named, why) = of(text).unwrap_err();
             assert_eq!(named, key, "{text}");
