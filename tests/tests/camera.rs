@@ -175,7 +175,9 @@ fn every_format_gives_the_picture_that_the_device_shows() {
     // What v4l2-ctl says of the same device.
     let formats = vm.sh(&format!("v4l2-ctl -d {device} --list-formats"));
     let named = formats.lines().filter_map(|line| line.split('\'').nth(1));
-    assert_eq!(offered, named.collect::<Vec<_>>());
+    // It pads short names.
+    let named: Vec<_> = named.map(|name| name.replace(' ', "")).collect();
+    assert_eq!(offered, named);
     let controls = camera["controls"].as_array().unwrap();
     let pattern = controls
         .iter()

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use v4l::video::Output;
 use v4l::{Device, Format, FourCC};
 
+/// How long a device is tried that doesn't take the format: while a reader has it open it may not.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let [device, format, width, height, fps, count, files @ ..] = &arguments[..] else {
@@ -22,13 +25,7 @@ fn main() {
     assert!(!frames.is_empty(), "no frame to show");
     let fourcc = FourCC::new(format.as_bytes().try_into().unwrap());
     let wanted = Format::new(width.parse().unwrap(), height.parse().unwrap(), fourcc);
-    let mut device = Device::with_path(device).unwrap();
-    let given = device.set_format(&wanted).unwrap();
-    assert!(
-        given.fourcc == wanted.fourcc
-            && (given.width, given.height) == (wanted.width, wanted.height),
-        "asked for {wanted} and got {given}"
-    );
+    let mut device = output(device, &wanted);
     let period = Duration::from_secs_f64(1.0 / fps.parse::<f64>().unwrap());
     let mut due = Instant::now();
     for frame in frames.iter().cycle().take(count.parse().unwrap()) {
@@ -41,5 +38,24 @@ fn main() {
     println!("showed {count} frames");
     loop {
         thread::park();
+    }
+}
+
+/// Opens the device and sets its format.
+fn output(path: &str, wanted: &Format) -> Device {
+    let begun = Instant::now();
+    loop {
+        let device = Device::with_path(path).unwrap();
+        match Output::set_format(&device, wanted) {
+            Ok(given) => {
+                let is_same = given.fourcc == wanted.fourcc
+                    && (given.width, given.height) == (wanted.width, wanted.height);
+                assert!(is_same, "asked for {wanted} and got {given}");
+                return device;
+            }
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{path}: {error}"),
+        }
+        drop(device);
+        thread::sleep(Duration::from_millis(100));
     }
 }
