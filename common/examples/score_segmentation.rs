@@ -167,6 +167,7 @@ fn uninfected(cell: &Cell) -> CellResult {
         bbox: cell.bbox,
         label: Label::Uninfected,
         p_parasitized: 0.0,
+        counted_before: false,
     }
 }
 
