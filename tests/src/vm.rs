@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::{Running, lines};
 
 /// How long a command in the guest may take: emulated, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Where the guest reaches what listens on this machine's 127.0.0.1.
 pub const HOST: &str = "10.0.2.2";
