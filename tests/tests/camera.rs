@@ -457,6 +457,36 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
 }
 
 #[test]
+fn five_thousand_frames_are_looked_at_once_each_and_cost_no_memory() {
+    const FRAMES: u64 = 5000;
+    /// vivid's highest rate.
+    const RATE: u64 = 60;
+    let dir = TempDir::new().unwrap();
+    let folder = dir.path();
+    let Some(mut vm) = Vm::boot(folder) else {
+        return;
+    };
+    vm.sh("modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0");
+    let source = format!("format = \"YUYV\"\nwidth = 320\nheight = 180\nfps = {RATE}");
+    let station = Station::start(&mut vm, folder, &source, "[slide]\nauto_start = false");
+    let frames = |health: &Value| health["camera"]["frames"].as_u64().unwrap();
+    let memory = |health: &Value| health["memory_mb"].as_f64().unwrap();
+    // Told each half minute: by then everything that is made once has been made.
+    let early = station.message("health", |health| frames(health) > 100);
+    let late = station.message("health", |health| frames(health) >= FRAMES);
+    let (before, after) = (memory(&early), memory(&late));
+    assert!(after < before + 16.0, "{before} MB grew to {after} MB");
+    // One that was handed out twice would be one too many.
+    let between = late["uptime_s"].as_u64().unwrap() - early["uptime_s"].as_u64().unwrap() + 1;
+    let seen = frames(&late) - frames(&early);
+    assert!(seen <= between * RATE, "{seen} frames in {between} s");
+    assert_eq!(late["camera"]["reopened"], 0, "{late}");
+    assert_eq!(late["camera"]["faulty_frames"], 0, "{late}");
+    station.stop(&mut vm);
+    vm.off();
+}
+
+#[test]
 fn a_field_comes_from_the_device_to_the_broker_once_and_as_analyze_sees_it() {
     let dir = TempDir::new().unwrap();
     let folder = dir.path();

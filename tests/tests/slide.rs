@@ -93,10 +93,16 @@ fn a_slide_is_counted_once_through_a_kill_and_ends_in_a_report() {
         .enumerate()
     {
         let reply = desk.asks(&format!("bad{n}"), "slide.start", &json!({ "id": bad }));
-        assert_eq!((&reply["ok"], &reply["code"]), (&json!(false), &json!("bad_args")));
+        assert_eq!(
+            (&reply["ok"], &reply["code"]),
+            (&json!(false), &json!("bad_args"))
+        );
         assert!(reply["error"].as_str().unwrap().len() < 400, "{reply}");
     }
-    assert_eq!(desk.asks("early", "slide.stop", &json!({}))["code"], "not_now");
+    assert_eq!(
+        desk.asks("early", "slide.stop", &json!({}))["code"],
+        "not_now"
+    );
     let begun = desk.asks("begin", "slide.start", &json!({ "id": NAME }));
     assert_eq!(begun["result"]["slide"], NAME, "{begun}");
     desk.sees(5, true);
@@ -109,7 +115,10 @@ fn a_slide_is_counted_once_through_a_kill_and_ends_in_a_report() {
     assert_eq!(again["ok"], false, "that name is used: {again}");
     let closed = desk.asks("end", "slide.stop", &json!({}));
     assert_eq!(closed["result"]["slide"], NAME, "{closed}");
-    assert_eq!(desk.asks("late", "slide.stop", &json!({}))["code"], "not_now");
+    assert_eq!(
+        desk.asks("late", "slide.stop", &json!({}))["code"],
+        "not_now"
+    );
 
     let report = reports.recv_timeout(PATIENCE).unwrap();
     let report: Value = serde_json::from_slice(&report.payload).unwrap();
@@ -121,10 +130,17 @@ fn a_slide_is_counted_once_through_a_kill_and_ends_in_a_report() {
     let cells: u64 = desk.counted.values().map(|counted| counted.0).sum();
     let parasitized: u64 = desk.counted.values().map(|counted| counted.1).sum();
     assert_eq!(report["fields"], desk.counted.len());
-    assert_eq!((&report["cells"], &report["parasitized"]), (&json!(cells), &json!(parasitized)));
+    assert_eq!(
+        (&report["cells"], &report["parasitized"]),
+        (&json!(cells), &json!(parasitized))
+    );
     assert_eq!(report["state"], "insufficient");
     assert_eq!(report["cells_to_go"], 5000 - cells);
-    assert_eq!(report["corrected"], Value::Null, "no rates are of this site");
+    assert_eq!(
+        report["corrected"],
+        Value::Null,
+        "no rates are of this site"
+    );
 
     let file = |ending: &str| {
         let path = dir.path().join(format!("reports/{NAME}.{ending}"));
@@ -132,9 +148,15 @@ fn a_slide_is_counted_once_through_a_kill_and_ends_in_a_report() {
     };
     let on_disk: Value = serde_json::from_str(&file("json")).unwrap();
     let slide = &on_disk["report"];
-    assert_eq!((&slide["cells"], &slide["id"]), (&json!(cells), &json!(NAME)));
+    assert_eq!(
+        (&slide["cells"], &slide["id"]),
+        (&json!(cells), &json!(NAME))
+    );
     let page = file("html");
-    assert!(page.contains(NAME) && page.contains("research use"), "{page}");
+    assert!(
+        page.contains(NAME) && page.contains("research use"),
+        "{page}"
+    );
     assert!(page.contains("data:image/jpeg;base64,"), "no cell is shown");
     assert!(!page.contains("<script"), "it is to be printed");
 }
