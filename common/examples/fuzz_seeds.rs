@@ -334,6 +334,10 @@ fn commands() -> Seeds {
 fn configs() -> Seeds {
     const REPLAY: &str =
         "[device]\nid = \"lab-1\"\n[source]\nkind = \"replay\"\nfolder = \"frames\"\n";
+    const CAMERA: &str = "[device]\nid = \"lab-1\"\n[source]\nkind = \"camera\"\ndevice = \"usb-Acme_X-video-index0\"\n\
+        format = \"MJPG\"\nwidth = 1280\nheight = 960\nfps = 7.5\n[source.controls]\nfocus_absolute = 40\n\
+        auto_exposure = \"manual mode\"\ngain_automatic = false\n[gate]\nmin_focus = 12.5\ncell_diameter = 70.0\n\
+        remembered = 8\n";
     const FULL: &str = "repeat = true\ninterval_ms = 250\n[mqtt]\nhost = \"broker.lab\"\nport = 8883\n\
         username = \"board\"\npassword_file = \"secret\"\n[model]\npath = \"m.onnx\"\nworkers = 2\n\
         [slide]\ncells_needed = 500\nauto_start = false\n[store]\npath = \"r.sqlite\"\nmax_mb = 64\n\
@@ -368,6 +372,7 @@ fn configs() -> Seeds {
         ),
         ("key-of-two-lines", small("[image]\n\"a\\nb\" = 1\n")),
         ("small-store", small("[store]\nmax_mb = 15\n")),
+        ("camera", text(CAMERA)),
         ("nothing", Vec::new()),
     ]
 }

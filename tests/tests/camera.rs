@@ -457,7 +457,7 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
 }
 
 #[test]
-fn five_thousand_frames_are_looked_at_once_each_and_cost_no_memory() {
+fn five_thousand_frames_come_once_each_and_cost_no_memory() {
     const FRAMES: u64 = 5000;
     /// vivid's highest rate.
     const RATE: u64 = 60;
