@@ -13,13 +13,6 @@ use crate::{Running, lines};
 /// How long a command in the guest may take: emulated, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What a boot may cost of the processor's time; 13 seconds are usual. Now and then an emulated kernel hangs before its first
-/// word, for ever.
-const BOOT: Duration = Duration::from_secs(90);
-
-/// How often it is tried.
-const BOOTS: u32 = 3;
-
 /// Where the guest reaches what listens on this machine's 127.0.0.1.
 pub const HOST: &str = "10.0.2.2";
 
@@ -51,18 +44,6 @@ impl Vm {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             return None;
         }
-        for _ in 1..BOOTS {
-            let vm = Self::start(root, folder);
-            if vm.is_ready() {
-                return Some(vm);
-            }
-        }
-        let vm = Self::start(root, folder);
-        assert!(vm.is_ready(), "it doesn't boot: {}", vm.console());
-        Some(vm)
-    }
-
-    fn start(root: &Path, folder: &Path) -> Self {
         // Should this thread or the whole test be killed, the kernel takes the machine with it.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
@@ -76,25 +57,15 @@ impl Vm {
             .unwrap();
         let commands = child.stdin.take().unwrap();
         let answers = lines(child.stdout.take().unwrap());
-        Self {
+        let vm = Self {
             commands,
             answers,
             qemu: Running(child),
             folder: folder.to_owned(),
-        }
-    }
-
-    /// Waits until its shell is there; `false` where it has used the time of several boots, or has ended.
-    fn is_ready(&self) -> bool {
+        };
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE && processor_time(self.qemu.0.id()) < BOOT {
-            match self.answers.recv_timeout(Duration::from_secs(1)) {
-                Ok(line) if line.trim_end_matches('\r') == "ready" => return true,
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
-        false
+        while vm.line("booting", begun) != "ready" {}
+        Some(vm)
     }
 
     /// Runs one line of bash, in the folder, with the functions of `tests/vm/guest.sh`. Variables and background jobs stay.
@@ -164,19 +135,6 @@ impl Vm {
         writeln!(self.commands, "exit").unwrap();
         assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
     }
-}
-
-/// What a process has used of the processor so far (proc(5): the 14th and 15th word of `stat`, in hundredths of a second).
-fn processor_time(process: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The second word is a name in brackets, which may hold spaces.
-    let words = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    let hundredths: u64 = words
-        .skip(11)
-        .take(2)
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(10 * hundredths)
 }
 
 /// Why there is no virtual machine to be had, if so.

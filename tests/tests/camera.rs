@@ -355,9 +355,10 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
     vm.sh("modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0");
     let device = vm.sh("camera vivid-000");
     vm.sh(&format!(
-        "v4l2-ctl -d {device} --stream-mmap --stream-to=/dev/null >/dev/null 2>&1 & HOLDER=$!"
+        "v4l2-ctl -d {device} --stream-mmap --stream-to=/dev/null >held 2>&1 & HOLDER=$!"
     ));
-    vm.sh(&format!("until v4l2-ctl -d {device} --stream-mmap --stream-count=1 2>&1 | grep -q busy; do sleep 0.2; done"));
+    // It makes a mark for each frame.
+    vm.sh("until grep -q '<' held; do kill -0 $HOLDER || { cat held; false; break; }; sleep 0.2; done");
     let source = "format = \"YUYV\"\nwidth = 320\nheight = 180\nfps = 10";
     let station = Station::start(&mut vm, folder, source, "[slide]\nauto_start = false");
     // Another program has it. That it is tried over and over is not told over and over.
