@@ -163,6 +163,7 @@ test('validate.mjs counts, and stops at the first wrong message', () => {
     line('smearscope/lab-3_A/slide', 'slide-1/open.json') +
     line('smearscope/lab-3_A/slide/report', 'slide-1/closed.json') +
     line('smearscope/lab-3_A/command', 'command-1/shortest.json') +
+    line('smearscope/lab-3_A/live', 'live-1/out-of-focus.json') +
     line('smearscope/lab-3_A/command/reply/ward', 'reply-1/ping.json') +
     line('ward/answers', 'reply-1/error-failed.json')
   const all = validate(good, folder)
@@ -171,6 +172,7 @@ test('validate.mjs counts, and stops at the first wrong message', () => {
     'smearscope.command/1': 1,
     'smearscope.field/1': 2,
     'smearscope.health/1': 0,
+    'smearscope.live/1': 1,
     'smearscope.reply/1': 2,
     'smearscope.slide/1': 2,
     'smearscope.status/1': 0,
@@ -189,7 +191,7 @@ test('validate.mjs counts, and stops at the first wrong message', () => {
     const { status, stdout, stderr } = validate(good + bad + good, folder)
     assert.equal(status, 1, bad)
     assert.equal(stdout, '')
-    assert.match(stderr, /^error: line 8\b.*\n$/)
+    assert.match(stderr, /^error: line 9\b.*\n$/)
     assert.ok(stderr.includes(word), stderr)
   }
 })
