@@ -46,7 +46,7 @@ use crate::image::RgbImage;
 use classify::Kind;
 use grid::Grid;
 use nucleus::Stained;
-pub use quality::quality;
+pub use quality::{brightest_tenth, quality};
 use rims::Rim;
 use white::White;
 

@@ -82,13 +82,18 @@ fn focus(plane: &Grid<u8>) -> f32 {
     (1000.0 * laplacian.variance() / contrast) as f32
 }
 
-/// The mean of the brightest tenth, 1 the largest value.
+/// [`brightest_tenth`] of a plane.
 pub(super) fn exposure(plane: &Grid<u8>) -> f32 {
+    brightest_tenth(&plane.data)
+}
+
+/// The mean of the brightest tenth of values, 1 the largest value: of a green channel the light between the cells.
+pub fn brightest_tenth(values: &[u8]) -> f32 {
     let mut histogram = [0u64; 256];
-    for &value in &plane.data {
+    for &value in values {
         histogram[usize::from(value)] += 1;
     }
-    let tenth = (plane.data.len() as u64).div_ceil(10);
+    let tenth = (values.len() as u64).div_ceil(10);
     let (mut left, mut sum) = (tenth, 0);
     for (value, &n) in histogram.iter().enumerate().rev() {
         let taken = n.min(left);

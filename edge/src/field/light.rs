@@ -1,5 +1,7 @@
 //! What a single frame shows: light, sharpness, and how much of it is stained.
 
+use smearscope_common::segment::brightest_tenth;
+
 use super::plane::{Plane, Relief};
 
 /// The least contrast that is not only a camera's grain: the variance in levels of 255.
@@ -89,18 +91,7 @@ fn smallest(histogram: &[u32], n: f64) -> f64 {
 
 /// The light between the cells, as `quality.exposure` has it: the mean of the brightest tenth, 1 the largest value.
 pub(super) fn exposure(plane: &Plane<u8>) -> f32 {
-    let mut histogram = [0u64; 256];
-    for &value in &plane.data {
-        histogram[usize::from(value)] += 1;
-    }
-    let tenth = (plane.data.len() as u64).div_ceil(10);
-    let (mut left, mut sum) = (tenth, 0);
-    for (value, &n) in histogram.iter().enumerate().rev() {
-        let taken = n.min(left);
-        left -= taken;
-        sum += taken * value as u64;
-    }
-    sum as f32 / tenth.max(1) as f32 / 255.0
+    brightest_tenth(&plane.data)
 }
 
 /// The part of a plane that is stained, 0 to 1: clearly darker than the light behind it.
