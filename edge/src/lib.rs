@@ -9,6 +9,7 @@ mod broker;
 mod camera;
 mod cameras;
 mod capture;
+mod check_config;
 mod cli;
 mod clock;
 mod config;
@@ -36,13 +37,13 @@ mod verify;
 mod web;
 mod words;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use cli::{CheckConfigArgs, Cli, Command, ModelCommand};
+use cli::{Cli, Command, ModelCommand};
 
 /// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
 const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
@@ -66,7 +67,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => station::run(&args),
         Command::Demo(args) => station::demo(args),
         Command::Analyze(args) => analyze_command::run(&args),
-        Command::CheckConfig(args) => check_config(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Cameras(args) => cameras::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
@@ -81,10 +82,4 @@ fn log_filter() -> EnvFilter {
         // Takes the place of one for the same target, and comes before one for a target above it.
         filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
     })
-}
-
-fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    config::Config::read(&args.config)?;
-    writeln!(std::io::stdout(), "{} is sound", args.config.display())?;
-    Ok(())
 }
