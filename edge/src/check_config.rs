@@ -11,14 +11,15 @@ use crate::analyze::all_cores;
 use crate::camera::images_of;
 use crate::camera::v4l2::expected;
 use crate::cli::CheckConfigArgs;
-use crate::config::{Config, Mqtt, Source, Store};
-use crate::health::disk_free_mb;
+use crate::config::{Config, Http, Mqtt, Source, Store};
+use crate::health::machine::disk_free_mb;
 use crate::model;
 use crate::mqtt::{BrokerUrl, DEFAULT_PATH, discovery};
-use crate::named_file::Reach;
+use crate::named_file::{NamedFile, Reach};
 
 use report::{
-    BrokerReport, FileReport, ModelReport, Report, SlideReport, SourceReport, StoreReport, Variable,
+    BrokerReport, FileReport, HttpReport, ModelReport, Report, SlideReport, SourceReport,
+    StoreReport, Variable,
 };
 
 /// Says what `run` would do.
@@ -43,6 +44,7 @@ impl Report {
         let source = source(&config.source)?;
         let broker = broker(&config.mqtt)?;
         let store = store(config);
+        let http = http(&config.http)?;
         let model = model::load(config.model.path.as_deref())?;
         let card = model.card();
         let workers = config.model.workers.unwrap_or_else(all_cores).get();
@@ -50,7 +52,7 @@ impl Report {
         let mut doubts = config.overrides.doubts();
         doubts.extend(config.mqtt.doubt());
         doubts.extend(config.slide.doubt(card.validation.as_ref()));
-        doubts.extend(doubts_of(&source, &broker, &store));
+        doubts.extend(doubts_of(&source, &broker, http.as_ref(), &store));
         if workers > cores {
             doubts.push(format!(
                 "there are {workers} workers, but this machine has {cores} cores: more workers don't make it faster"
@@ -73,6 +75,7 @@ impl Report {
             store,
             image_interval_ms: config.image.enabled.then_some(config.image.interval_ms),
             broker,
+            http,
             homeassistant: config
                 .homeassistant
                 .enabled
@@ -136,11 +139,7 @@ fn broker(mqtt: &Mqtt) -> anyhow::Result<BrokerReport> {
         ("password file", &mqtt.password_file, true),
     ] {
         if let Some(file) = file {
-            files.push(FileReport {
-                what,
-                file: file.to_string(),
-                reach: file.reach(what, is_secret)?,
-            });
+            files.push(look_at(file, what, is_secret)?);
         }
     }
     let is_here = |of: &[&str]| {
@@ -162,6 +161,28 @@ fn broker(mqtt: &Mqtt) -> anyhow::Result<BrokerReport> {
         url: url.to_string(),
         username: mqtt.username.clone(),
         files,
+    })
+}
+
+fn http(http: &Http) -> anyhow::Result<Option<HttpReport>> {
+    let Some(listen) = http.listen else {
+        return Ok(None);
+    };
+    let token = match &http.token_file {
+        Some(file) => Some(look_at(file, "token file", true)?),
+        None => None,
+    };
+    if token.as_ref().is_none_or(|token| token.reach.is_here()) {
+        http.token()?;
+    }
+    Ok(Some(HttpReport { listen, token }))
+}
+
+fn look_at(file: &NamedFile, what: &'static str, is_secret: bool) -> anyhow::Result<FileReport> {
+    Ok(FileReport {
+        what,
+        file: file.to_string(),
+        reach: file.reach(what, is_secret)?,
     })
 }
 
@@ -190,7 +211,12 @@ fn free_mb(path: &Path) -> Option<f64> {
     absolute.ancestors().find_map(disk_free_mb)
 }
 
-fn doubts_of(source: &SourceReport, broker: &BrokerReport, store: &StoreReport) -> Vec<String> {
+fn doubts_of(
+    source: &SourceReport,
+    broker: &BrokerReport,
+    http: Option<&HttpReport>,
+    store: &StoreReport,
+) -> Vec<String> {
     let mut doubts = Vec::new();
     if matches!(source, SourceReport::Synthetic { .. }) {
         doubts.push(
@@ -198,7 +224,8 @@ fn doubts_of(source: &SourceReport, broker: &BrokerReport, store: &StoreReport) 
                 .into(),
         );
     }
-    for FileReport { what, file, reach } in &broker.files {
+    let token = http.and_then(|http| http.token.as_ref());
+    for FileReport { what, file, reach } in broker.files.iter().chain(token) {
         if *reach == Reach::ReadByRoot {
             doubts.push(format!(
                 "only root can read the {what} {file}: a service with a user of its own, as smearscope-edge.service has, \

@@ -3,6 +3,7 @@
 
 mod fault;
 mod homeassistant;
+mod http;
 mod known;
 mod meant;
 mod mqtt;
@@ -25,6 +26,7 @@ use crate::field::GateOptions;
 
 pub use fault::Fault;
 pub use homeassistant::HomeAssistant;
+pub use http::Http;
 pub use mqtt::Mqtt;
 pub use overrides::Overrides;
 pub use slide::Slide;
@@ -63,6 +65,9 @@ pub struct Config {
     /// Whether Home Assistant is told of the board.
     #[serde(default)]
     pub homeassistant: HomeAssistant,
+    /// Who may ask for figures.
+    #[serde(default)]
+    pub http: Http,
     /// What of all this the environment has set.
     #[serde(skip)]
     pub overrides: Overrides,
@@ -184,6 +189,7 @@ impl Config {
             ("slide", self.slide.check()),
             ("image", self.image.check()),
             ("homeassistant", self.homeassistant.check()),
+            ("http", self.http.check()),
         ] {
             checked.map_err(|(key, why)| (table, key, why))?;
         }

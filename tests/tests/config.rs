@@ -137,6 +137,7 @@ fn check_config_tells_what_would_run_and_begins_nothing() {
         ("store", "not there yet"),
         ("broker", "127.0.0.1"),
         ("home assistant", "not told"),
+        ("http", "no figures are served"),
         ("environment", "SMEARSCOPE_DEVICE_ID=scope-17"),
         ("doubt", "SMEARSCOPE_MQTT_HOST"),
     ] {
@@ -172,6 +173,7 @@ fn check_config_tells_what_would_run_and_begins_nothing() {
         ("/broker/username", json!("board")),
         ("/broker/files/0/reach", json!("of_service")),
         ("/homeassistant", json!(null)),
+        ("/http", json!(null)),
         ("/environment/0/name", json!("SMEARSCOPE_DEVICE_ID")),
         ("/environment/0/value", json!("scope-17")),
     ] {

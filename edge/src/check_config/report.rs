@@ -1,5 +1,6 @@
 //! What `check-config` tells.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub struct Report {
     pub broker: BrokerReport,
     /// The topic by which Home Assistant is told of the board, if it is.
     pub homeassistant: Option<String>,
+    /// Where `/metrics` and `/healthz` are served, if they are.
+    pub http: Option<HttpReport>,
     /// What the environment sets instead of the file.
     pub environment: Vec<Variable>,
     /// What works but shouldn't be so.
@@ -142,7 +145,16 @@ pub struct BrokerReport {
     pub files: Vec<FileReport>,
 }
 
-/// A file that the broker needs; never what is in it.
+/// `http`
+#[derive(Serialize)]
+pub struct HttpReport {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The file with what a client must show, if it must show anything.
+    pub token: Option<FileReport>,
+}
+
+/// A file that is read; never what is in it.
 #[derive(Serialize)]
 pub struct FileReport {
     /// What is in it.

@@ -154,3 +154,19 @@ fn a_store_that_is_larger_than_the_disk_and_idle_workers_are_doubtful() {
         "{doubts}"
     );
 }
+
+#[test]
+fn who_may_ask_for_figures_is_told_and_a_bad_token_refused() {
+    let source = "[source]\nkind = \"camera\"\n";
+    assert!(said(&report(source).unwrap()).contains("no figures are served"));
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let text = format!("{source}[http]\nlisten = \"0.0.0.0:9788\"\ntoken_file = {token:?}\n");
+    std::fs::write(&token, "0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
+    let said = said(&report(&text).unwrap());
+    assert!(said.contains("http://0.0.0.0:9788/metrics"), "{said}");
+    assert!(!said.contains("0123456789abcdef"), "{said}");
+    std::fs::write(&token, "short\n").unwrap();
+    assert!(refusal(&text).contains("can be guessed"));
+}

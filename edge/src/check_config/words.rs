@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::report::{BrokerReport, Report, SourceReport, StoreReport};
+use super::report::{BrokerReport, FileReport, HttpReport, Report, SourceReport, StoreReport};
 use crate::named_file::Reach;
 
 /// Writes a line for each thing that one may want to know before the board is left alone.
@@ -58,6 +58,9 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         None => "not told".to_owned(),
     };
     line("home assistant", &announced)?;
+    for (number, said) in http(report.http.as_ref()).iter().enumerate() {
+        line(if number == 0 { "http" } else { "" }, said)?;
+    }
     for variable in &report.environment {
         line(
             "environment",
@@ -178,16 +181,32 @@ fn broker(broker: &BrokerReport) -> Vec<String> {
         None => "without a name".to_owned(),
     };
     let mut lines = vec![format!("{} {name}; not called now", broker.url)];
-    lines.extend(broker.files.iter().map(|file| {
-        let reach = match file.reach {
-            Reach::Read => "can be read".to_owned(),
-            Reach::ReadByRoot => "can be read by root".to_owned(),
-            Reach::OfUser(id) => {
-                format!("belongs to the user with id {id}: right if the service runs as that user")
-            }
-            Reach::OfService => "systemd hands it over, to the service only".to_owned(),
-        };
-        format!("{} {}: {reach}", file.what, file.file)
-    }));
+    lines.extend(broker.files.iter().map(file));
     lines
+}
+
+fn http(http: Option<&HttpReport>) -> Vec<String> {
+    let Some(HttpReport { listen, token }) = http else {
+        return vec!["no figures are served".to_owned()];
+    };
+    let shown = match token {
+        Some(_) => "whoever shows the token",
+        None => "whoever asks",
+    };
+    let served = format!("http://{listen}/metrics and /healthz for {shown}");
+    std::iter::once(served)
+        .chain(token.as_ref().map(file))
+        .collect()
+}
+
+fn file(file: &FileReport) -> String {
+    let reach = match file.reach {
+        Reach::Read => "can be read".to_owned(),
+        Reach::ReadByRoot => "can be read by root".to_owned(),
+        Reach::OfUser(id) => {
+            format!("belongs to the user with id {id}: right if the service runs as that user")
+        }
+        Reach::OfService => "systemd hands it over, to the service only".to_owned(),
+    };
+    format!("{} {}: {reach}", file.what, file.file)
 }

@@ -329,6 +329,12 @@ fn wrong_values_are_named_with_their_line() {
         ("[homeassistant]\nprefix = \"ha/\"\n", "line 6", "ha/"),
         ("[homeassistant]\nprefix = \"ha/+\"\n", "line 6", "ha/+"),
         ("[homeassistant]\nprefix = \"#\"\n", "line 6", "#"),
+        ("[http]\nlisten = \"0.0.0.0:80\"\n", "line 6", "token_file"),
+        (
+            "[http]\nlisten = \"9788\"\n",
+            "line 6",
+            "`listen` in [http]",
+        ),
         ("[homeassistant]\nprefix = \"$SYS\"\n", "line 6", "$SYS"),
         (
             "[homeassistant]\nprefix = \"a\\u0000\"\n",

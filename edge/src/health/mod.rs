@@ -1,0 +1,153 @@
+//! How the board is, for whoever asks: the broker (`health`), Prometheus, systemd.
+
+pub mod machine;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use smearscope_common::message::{
+    BrokerHealth, Drops, HealthMessage, ModelRef, SlideMessage, StoreHealth,
+};
+use smearscope_common::topic::DeviceId;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::control::Control;
+use crate::pulse::Pulses;
+use crate::store::Store;
+
+/// What there is to know of a station at work.
+pub struct Board {
+    /// Its name.
+    pub device: DeviceId,
+    /// The model at work.
+    pub model: ModelRef,
+    /// This start of the program.
+    pub boot_id: Uuid,
+    /// What the stages tell.
+    pub control: Arc<Control>,
+    /// Which of them are alive.
+    pub pulses: Arc<Pulses>,
+    store: Arc<Store>,
+    started: Instant,
+    started_at: Timestamp,
+    link: Mutex<Link>,
+    /// Whoever asks the store without waiting for it; one at a time, or those whom it leaves hanging pile up.
+    asking: Arc<Semaphore>,
+}
+
+/// What the store tells.
+pub struct Stored {
+    health: StoreHealth,
+    drops: Drops,
+    disk_free_mb: Option<f64>,
+    /// The count of the slide at hand.
+    pub slide: Option<SlideMessage>,
+}
+
+/// The connection to the broker.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// Whether the broker has let us in.
+    pub is_online: bool,
+    /// What it said.
+    pub health: BrokerHealth,
+}
+
+impl Board {
+    /// A board that begins now.
+    pub fn new(device: DeviceId, model: ModelRef, store: Arc<Store>) -> Self {
+        Self {
+            device,
+            model,
+            boot_id: Uuid::now_v7(),
+            control: Arc::default(),
+            pulses: Arc::default(),
+            store,
+            started: Instant::now(),
+            started_at: Timestamp::now(),
+            link: Mutex::default(),
+            asking: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Changes what is known of the connection, or reads it.
+    pub fn link<R>(&self, change: impl FnOnce(&mut Link) -> R) -> R {
+        // Each change is whole by itself: a panic leaves nothing half done.
+        change(&mut self.link.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When it began, by the board's clock.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// Asks the store, and blocks while that writes.
+    pub fn stored(&self) -> Stored {
+        let (health, drops) = self.store.health();
+        let folder = self.store.folder();
+        Stored {
+            health,
+            drops,
+            disk_free_mb: folder.and_then(|folder| machine::disk_free_mb(&folder)),
+            slide: self.store.slide(),
+        }
+    }
+
+    /// Asks the store, and waits no longer than `patience`; `None` while it hangs.
+    pub async fn stored_within(self: &Arc<Self>, patience: Duration) -> Option<Stored> {
+        let board = Arc::clone(self);
+        let asked = async {
+            let turn = Arc::clone(&board.asking).acquire_owned().await.ok()?;
+            let stored = spawn_blocking(move || {
+                let stored = board.stored();
+                drop(turn);
+                stored
+            });
+            stored.await.ok()
+        };
+        timeout(patience, asked).await.ok().flatten()
+    }
+
+    /// How everything is.
+    pub fn health(&self, stored: &Stored) -> HealthMessage {
+        let (camera, fields) = self.control.health();
+        HealthMessage {
+            schema: HealthMessage::SCHEMA.into(),
+            device: self.device.clone(),
+            boot_id: self.boot_id,
+            at: Timestamp::now(),
+            uptime_s: self.started.elapsed().as_secs(),
+            camera,
+            fields,
+            store: stored.health.clone(),
+            drops: stored.drops,
+            broker: self.link(|link| link.health.clone()),
+            temperature_c: machine::temperature_c(),
+            throttled: machine::throttled(),
+            memory_mb: machine::memory_mb(),
+            written_mb: machine::written_mb(),
+            disk_free_mb: stored.disk_free_mb,
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::store::tests::store_in_memory;
+
+    /// A board that has seen nothing yet.
+    pub fn board() -> Board {
+        let model = ModelRef {
+            name: "test".into(),
+            version: "1".into(),
+            sha256: "00".into(),
+        };
+        let device = "scope-1".parse().unwrap();
+        Board::new(device, model, Arc::new(store_in_memory()))
+    }
+}
