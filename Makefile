@@ -1,8 +1,8 @@
 # A list of what there is to do; how it is done stands in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test trainer setup lint web cross env
-export FIELDS FRAMES TARGET
+.PHONY: help demo test trainer setup lint web cross release env
+export FIELDS FRAMES TARGET KEY UNSIGNED
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -25,8 +25,11 @@ lint: ## formatting, clippy, dependencies, shell scripts, systemd units
 web: ## make the page's built form, edge/web/dist, anew
 	@scripts/web-build.sh
 
-cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) with `cross`
+cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) and glibc 2.27
 	@scripts/cross.sh
+
+release: ## packages for amd64 and arm64, model, checksums and, with KEY=minisign.key, signatures
+	@scripts/release.sh
 
 env: ## print the environment for cargo by hand: eval "$(make -s env)"
 	@source scripts/env.sh && declare -p LIBTORCH SMEARSCOPE_PYTHON PATH 2>/dev/null | sed 's/^declare -x/export/'
