@@ -13,7 +13,7 @@ fail() {
     exit "${status:-1}"
 }
 
-preset= device=
+preset="" device=""
 while [ $# -gt 0 ]; do
     case "$1" in
     --preset | --device)

@@ -40,6 +40,7 @@ if ((EUID != 0)); then
 fi
 # shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+# shellcheck disable=SC2016  # apt's own names
 sources() { apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT) $(CREATED_BY)' "Created-By: Packages"; }
 sources | grep -q " $release main " || without "apt has no Debian $release main here"
 
