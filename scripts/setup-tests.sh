@@ -28,5 +28,8 @@ apt_need chromium have chromium
 apt_install || skip "browser tests: no chromium to be had"
 scripts/setup-web.sh
 
+# Judges the alert rules and what /metrics says.
+scripts/setup-promtool.sh
+
 # The camera is tested on real V4L2 devices, in a virtual machine.
 scripts/setup-vm.sh

@@ -33,19 +33,24 @@ impl<'m> Analyzer<'m> {
         Ok(Self { model, workers })
     }
 
-    /// Analyses one field.
+    /// Analyses one field; calls `alive` after each step and each cell, from any of its threads.
     ///
     /// # Errors
     /// When the model's answer is no number; the first such cell's error.
-    pub fn analyze(&mut self, field: &RgbImage) -> Result<FieldAnalysis, EngineError> {
+    pub fn analyze(
+        &mut self,
+        field: &RgbImage,
+        alive: impl Fn() + Sync,
+    ) -> Result<FieldAnalysis, EngineError> {
         let begun = Instant::now();
         let segmentation = segment(field);
         let card = self.model.card();
         let least_diameter = crop::least_diameter(card.input.size);
         let quality = quality(field, &segmentation, least_diameter);
         let segmented = Instant::now();
+        alive();
         let crops = crop::cut_all(field, &segmentation.cells, &card.crop);
-        let opinions = self.classify(&crops)?;
+        let opinions = self.classify(&crops, &alive)?;
         let done = Instant::now();
 
         let cells: Vec<CellResult> = segmentation
@@ -81,7 +86,11 @@ impl<'m> Analyzer<'m> {
     }
 
     /// Each idle worker takes the next crop; this thread is the first worker.
-    fn classify(&mut self, crops: &[RgbImage]) -> Result<Vec<Opinion>, EngineError> {
+    fn classify(
+        &mut self,
+        crops: &[RgbImage],
+        alive: &(impl Fn() + Sync),
+    ) -> Result<Vec<Opinion>, EngineError> {
         let next = AtomicUsize::new(0);
         let work = |worker: &mut Worker<'m>| {
             let mut answers = Vec::new();
@@ -91,6 +100,7 @@ impl<'m> Analyzer<'m> {
                     return answers;
                 };
                 answers.push((index, worker.classify(crop)));
+                alive();
             }
         };
         let mut answers = match self.workers.as_mut_slice() {
@@ -131,7 +141,13 @@ mod tests {
     fn analyze(model: &Model, workers: usize, field: &RgbImage) -> FieldAnalysis {
         let workers = NonZeroUsize::new(workers).unwrap();
         let mut analyzer = Analyzer::new(model, workers).unwrap();
-        let mut analysis = analyzer.analyze(field).unwrap();
+        let steps = AtomicUsize::new(0);
+        let alive = || {
+            steps.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut analysis = analyzer.analyze(field, alive).unwrap();
+        // Once for the cells found, and once for each.
+        assert_eq!(steps.into_inner(), 1 + analysis.cells.len());
         analysis.timing_ms = TimingMs::default();
         analysis
     }

@@ -63,7 +63,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
         };
         let name = path.display().to_string();
         let analysis = analyzer
-            .analyze(&image)
+            .analyze(&image, || {})
             .with_context(|| format!("cannot analyse {name}"))?;
         total += analysis.counts;
         let errors = match &mut truth {

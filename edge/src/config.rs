@@ -1,6 +1,7 @@
 //! The config file of `run`: TOML, every key known, every default written beside its field.
 
 mod homeassistant;
+mod http;
 mod mqtt;
 mod slide;
 mod source;
@@ -18,6 +19,7 @@ use crate::exit::{OrBadInput, bad_input};
 use crate::field::GateOptions;
 
 pub use homeassistant::HomeAssistant;
+pub use http::Http;
 pub use mqtt::Mqtt;
 pub use slide::Slide;
 pub use source::{BY_ID, CameraConfig, Device as CameraDevice, Setting, Source};
@@ -46,6 +48,8 @@ pub struct Config {
     pub image: Image,
     /// Whether Home Assistant is told of the board.
     pub homeassistant: HomeAssistant,
+    /// Who may ask for figures.
+    pub http: Http,
 }
 
 /// `[device]`
@@ -108,6 +112,8 @@ struct File<S> {
     image: Image,
     #[serde(default)]
     homeassistant: HomeAssistant,
+    #[serde(default)]
+    http: Http,
 }
 
 impl<S> File<S> {
@@ -122,6 +128,7 @@ impl<S> File<S> {
             store: self.store,
             image: self.image,
             homeassistant: self.homeassistant,
+            http: self.http,
         }
     }
 }
@@ -190,6 +197,9 @@ impl Config {
         }
         if let Err((key, why)) = self.homeassistant.check() {
             return refuse("homeassistant", key, why);
+        }
+        if let Err((key, why)) = self.http.check() {
+            return refuse("http", key, why);
         }
         if !(1..=100).contains(&self.image.quality) {
             let why = format!(
@@ -428,6 +438,7 @@ mod tests {
             ("[homeassistant]\nprefix = \"/ha\"\n", "line 6", "/ha"),
             ("[homeassistant]\nprefix = \"ha/\"\n", "line 6", "ha/"),
             ("[homeassistant]\nprefix = \"ha/+\"\n", "line 6", "ha/+"),
+            ("[http]\nlisten = \"0.0.0.0:80\"\n", "line 6", "token_file"),
             ("[homeassistant]\nprefix = \"#\"\n", "line 6", "#"),
             ("[homeassistant]\nprefix = \"$SYS\"\n", "line 6", "$SYS"),
             (

@@ -10,6 +10,8 @@ use smearscope_common::message::{CameraHealth, CameraState, FieldHealth, Gated, 
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::timing::Timings;
+
 /// The rate of fields is that of so many.
 const RATE_FIELDS: usize = 16;
 
@@ -21,6 +23,7 @@ pub struct Control {
     sight: watch::Sender<Option<Sight>>,
     /// Whether the analysis waits for a field.
     is_free: AtomicBool,
+    timings: Timings,
 }
 
 /// What a live camera sees now.
@@ -106,11 +109,17 @@ impl Default for Control {
             seen: Mutex::default(),
             sight: watch::Sender::new(None),
             is_free: AtomicBool::new(false),
+            timings: Timings::default(),
         }
     }
 }
 
 impl Control {
+    /// How long the steps of a field take.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
     /// Takes no more fields, or takes them again.
     pub fn pause(&self, is_paused: bool) {
         self.capture

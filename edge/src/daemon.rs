@@ -15,6 +15,7 @@ use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::FieldMessage;
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::DeviceId;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
@@ -29,10 +30,14 @@ use crate::clock;
 use crate::config::Image;
 use crate::control::{Analysed, Control, LastField};
 use crate::counting::Counting;
+use crate::health::Board;
 use crate::live::Live;
 use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
+use crate::pulse::{Pulse, Stage};
 use crate::slide::{Judge, Seen, most_suspicious};
 use crate::store::Store;
+use crate::supervisor;
+use crate::timing::Step;
 use crate::words;
 
 /// How long a signal leaves for what is not delivered.
@@ -52,6 +57,8 @@ pub struct Station {
     pub source: Source,
     /// Where results go first.
     pub store: Arc<Store>,
+    /// What is known of all this.
+    pub board: Arc<Board>,
     /// The pictures for the dashboard.
     pub image: Image,
     /// Where results go from there.
@@ -120,13 +127,14 @@ impl Shutdown {
 /// before is delivered all the same.
 pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Delivered> {
     let options = station.mqtt;
-    let (boot_id, address) = (options.boot_id, options.address.clone());
+    let address = options.address.clone();
     let (frames, frames_in) = mpsc::channel(1);
     let (pictures, pictures_in) = mpsc::channel(1);
-    let (store, control) = (station.store, Arc::new(Control::default()));
+    let (store, board) = (station.store, station.board);
+    let (control, pulses) = (Arc::clone(&board.control), Arc::clone(&board.pulses));
     let commands = Commands::new(
         station.device.clone(),
-        boot_id,
+        board.boot_id,
         Arc::clone(&store),
         Arc::clone(&control),
         station.image.quality,
@@ -135,7 +143,7 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     let delivery = Delivery::new(
         options,
         Arc::clone(&store),
-        Arc::clone(&control),
+        Arc::clone(&board),
         commands,
         pictures_in,
         Ends {
@@ -145,20 +153,23 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     );
     let delivery = tokio::spawn(delivery.run());
     tokio::spawn(limit_patience(shutdown.clone()));
-    let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(Arc::clone(&store))));
+    let upkeep = pulses.begin(Stage::Upkeep);
+    let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up(Arc::clone(&store), upkeep)));
 
     let stop = shutdown.stop.clone();
     let analysis = Analysis {
         device: station.device,
         store: Arc::clone(&store),
         control: Arc::clone(&control),
-        boot_id,
+        boot_id: board.boot_id,
         image: station.image,
         remembered: match &station.source {
             Source::Played(_) => 0,
             Source::Live(live) => live.gate.remembered,
         },
         stop: stop.clone(),
+        pulse: pulses.begin(Stage::Analysis),
+        runtime: Handle::current(),
     };
     let (model, workers) = (station.model, station.workers);
     let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &pictures));
@@ -166,9 +177,11 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         station.source,
         control,
         store,
+        pulses.begin(Stage::Capture),
         stop.clone(),
         frames,
     ));
+    let _supervisor = AbortOnDropHandle::new(tokio::spawn(supervisor::watch(board, stop.clone())));
 
     // Whichever fails stops the other, and must not wait for a broker for ever.
     let stop_on_error = |result: anyhow::Result<()>| {
@@ -194,10 +207,10 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
 }
 
 /// Looks after the store from time to time.
-async fn keep_up(store: Arc<Store>) {
+async fn keep_up(store: Arc<Store>, pulse: Pulse) {
     let mut pace = interval(UPKEEP);
     loop {
-        pace.tick().await;
+        pulse.while_waiting(pace.tick()).await;
         let store = Arc::clone(&store);
         // It has told what there is to tell; a panic in it is not worth the station's life.
         let _ = spawn_blocking(move || store.maintain()).await;
@@ -216,14 +229,17 @@ async fn capture(
     source: Source,
     control: Arc<Control>,
     store: Arc<Store>,
+    pulse: Pulse,
     stop: CancellationToken,
     frames: mpsc::Sender<Frame>,
 ) -> anyhow::Result<()> {
     match source {
-        Source::Played(played) => play(played, &control, &stop, &frames).await,
-        Source::Live(live) => spawn_blocking(move || live.run(&control, &store, &stop, &frames))
-            .await
-            .context("the camera broke down"),
+        Source::Played(played) => play(played, &control, &pulse, &stop, &frames).await,
+        Source::Live(live) => {
+            spawn_blocking(move || live.run(&control, &store, &pulse, &stop, &frames))
+                .await
+                .context("the camera broke down")
+        }
     }
 }
 
@@ -231,6 +247,7 @@ async fn capture(
 async fn play(
     played: Played,
     control: &Control,
+    pulse: &Pulse,
     stop: &CancellationToken,
     frames: &mpsc::Sender<Frame>,
 ) -> anyhow::Result<()> {
@@ -242,11 +259,11 @@ async fn play(
     while played.fields.is_none_or(|wanted| taken < wanted) {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            _ = pace.tick() => {}
+            _ = pulse.while_waiting(pace.tick()) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = control.next_wanted() => {}
+            () = pulse.while_waiting(control.next_wanted()) => {}
         }
         let frame;
         (camera, frame) = spawn_blocking(move || {
@@ -258,7 +275,7 @@ async fn play(
         let Some(frame) = frame? else {
             control.ended();
             if played.stay {
-                stop.cancelled().await;
+                pulse.while_waiting(stop.cancelled()).await;
             }
             return Ok(());
         };
@@ -266,7 +283,7 @@ async fn play(
         control.taken();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            sent = frames.send(frame) => if sent.is_err() {
+            sent = pulse.while_waiting(frames.send(frame)) => if sent.is_err() {
                 // The analysis has failed and says so itself.
                 return Ok(());
             }
@@ -285,6 +302,8 @@ struct Analysis {
     /// How many fields a live camera's may overlap.
     remembered: usize,
     stop: CancellationToken,
+    pulse: Pulse,
+    runtime: Handle,
 }
 
 impl Analysis {
@@ -307,12 +326,19 @@ impl Analysis {
         let mut counting = Counting::new(self.remembered);
         loop {
             self.control.free();
-            let Some(frame) = frames.blocking_recv().filter(|_| !self.stop.is_cancelled()) else {
+            let next = self
+                .runtime
+                .block_on(self.pulse.while_waiting(frames.recv()));
+            let Some(frame) = next.filter(|_| !self.stop.is_cancelled()) else {
                 break;
             };
             let mut analysis = analyzer
-                .analyze(&frame.image)
+                .analyze(&frame.image, || self.pulse.beat())
                 .with_context(|| format!("cannot analyse {}", frame.source))?;
+            let timings = self.control.timings();
+            let timing = &analysis.timing_ms;
+            timings.took(Step::Segment, milliseconds(timing.segment));
+            timings.took(Step::Classify, milliseconds(timing.classify));
             let joining = counting.count(&frame, &mut analysis, self.store.open_slide());
             let (id, overlap) = (frame.id, joining.overlap);
             let mut field = FieldMessage {
@@ -343,6 +369,7 @@ impl Analysis {
                 judge: &judge,
                 suspects: &suspects,
             };
+            let begun = Instant::now();
             let place = self.store.commit(&seen, |place| {
                 field.seq = place.seq;
                 field.series = place.series;
@@ -350,6 +377,7 @@ impl Analysis {
                 field.counted = place.counted;
                 (id, to_json(&field))
             })?;
+            timings.took(Step::Commit, begun.elapsed());
             let seq = place.seq;
             info!(
                 "field {seq} ({}): {} cells, {} parasitized, {:.0} ms",
@@ -388,4 +416,9 @@ impl Analysis {
         }
         Ok(())
     }
+}
+
+/// A time as messages have it.
+fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }

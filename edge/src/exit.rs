@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use crate::{log, supervisor};
+
 /// Marks an error that the caller can mend by other arguments, another file or another config.
 #[derive(Debug)]
 pub struct BadInput(anyhow::Error);
@@ -48,7 +50,11 @@ pub fn status(result: anyhow::Result<()>) -> ExitCode {
     if error.chain().any(enough) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {}", one_line(&format!("{error:#}")));
+    let line = format!("error: {}", one_line(&format!("{error:#}")));
+    supervisor::failed(&line);
+    // The journal takes the level from such a prefix. Source: sd-daemon(3).
+    let level = if log::is_journal() { "<3>" } else { "" };
+    eprintln!("{level}{line}");
     if error.chain().any(|cause| cause.is::<BadInput>()) {
         ExitCode::from(2)
     } else {

@@ -21,47 +21,38 @@ pub mod field;
 pub mod fuzz;
 mod health;
 mod live;
+mod log;
 mod memory;
+mod metrics;
 mod model;
 mod mqtt;
 mod named_file;
 mod overlay;
+mod pulse;
 mod report;
 mod schema;
 mod slide;
 mod station;
 mod store;
+mod supervisor;
+mod timing;
 mod truth;
 mod verify;
 mod web;
 mod words;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use cli::{CheckConfigArgs, Cli, Command, ModelCommand};
-
-/// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
-const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
-/// What is never told, whatever RUST_LOG says: every byte of a WebSocket, the password's among them.
-const TOO_MUCH: [&str; 2] = [
-    "tungstenite::protocol=info",
-    "tungstenite::protocol::frame=info",
-];
 
 /// The program: does what the command line says and gives its exit status.
 pub fn main() -> ExitCode {
     memory::one_arena();
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(log_filter())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    log::begin();
     exit::status(match cli.command {
         Command::Run(args) => station::run(&args),
         Command::Demo(args) => station::demo(args),
@@ -72,14 +63,6 @@ pub fn main() -> ExitCode {
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
-    })
-}
-
-fn log_filter() -> EnvFilter {
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into());
-    TOO_MUCH.iter().fold(wanted, |filter, limit| {
-        // Takes the place of one for the same target, and comes before one for a target above it.
-        filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
     })
 }
 

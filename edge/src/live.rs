@@ -15,7 +15,9 @@ use crate::camera::v4l2::{Event, State};
 use crate::camera::{DecodeError, Frame, RawFrame, V4l2Camera};
 use crate::control::{Control, LiveCamera, Sight};
 use crate::field::{Gate, GateOptions, Look};
+use crate::pulse::Pulse;
 use crate::store::Store;
+use crate::timing::Step;
 
 /// How often a frame is decoded and looked at: often enough for a hand on the focus knob.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -85,6 +87,7 @@ impl Live {
         self,
         control: &Control,
         store: &Arc<Store>,
+        pulse: &Pulse,
         stop: &CancellationToken,
         fields: &mpsc::Sender<Frame>,
     ) {
@@ -94,6 +97,7 @@ impl Live {
         let mut looked: Option<Instant> = None;
         let mut taken: Option<Instant> = None;
         while !stop.is_cancelled() {
+            pulse.beat();
             let newest = camera.newest(PATIENCE);
             let health = camera.health();
             let state = control.camera(health.clone());
@@ -104,7 +108,8 @@ impl Live {
             if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
                 continue;
             }
-            looked = Some(Instant::now());
+            let begun = Instant::now();
+            looked = Some(begun);
             let image = match raw.decode() {
                 Ok(image) => image,
                 Err(error) => {
@@ -112,6 +117,8 @@ impl Live {
                     continue;
                 }
             };
+            let decoded = Instant::now();
+            control.timings().took(Step::Decode, decoded - begun);
             // Another slide has other fields, and what was counted of one is not taken off the next.
             let open = store.open_slide();
             if open != slide {
@@ -122,6 +129,7 @@ impl Live {
                 gate.cells_measure(diameter);
             }
             let look = gate.look(&image, raw.taken);
+            control.timings().took(Step::Gate, decoded.elapsed());
             let is_taken = match control.wanted() {
                 // Asked for by hand: whatever it looks like.
                 Some(true) => true,

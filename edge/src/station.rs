@@ -1,13 +1,13 @@
 //! `run` and `demo`: from arguments or a config to a station at work.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use smearscope_common::synth::SmearSpec;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::analyze::all_cores;
 use crate::broker::Broker;
@@ -15,12 +15,13 @@ use crate::camera::{Camera, Replay, Synthetic, V4l2Camera};
 use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, HomeAssistant, Image, Source};
 use crate::daemon::{self, Played, Shutdown, Station};
+use crate::health::Board;
 use crate::live::Live;
 use crate::model;
 use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
 use crate::slide::Rules;
 use crate::store::{self, Store};
-use crate::web::{BrokerInfo, WebServer};
+use crate::web::{self, BrokerInfo, Site};
 
 /// What the results of a demo may take of the memory.
 const DEMO_BYTES: u64 = 64 << 20;
@@ -33,8 +34,12 @@ const DEMO_KEEPS: Duration = Duration::from_secs(60 * 60);
 /// Bad input, when the config or what it names can't be used; else what ended the station.
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
+    let token = config.http.token()?;
+    let listen = config.http.listen;
     let station = from_config(config)?;
     runtime()?.block_on(async {
+        let site = Site::new(Arc::clone(&station.board), token);
+        let _server = listen.map(|address| site.serve_at(address));
         daemon::run(station, Shutdown::on_signals()?).await?;
         Ok(())
     })
@@ -86,6 +91,13 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
     if let Some(doubt) = config.slide.doubt(model.card().validation.as_ref()) {
         warn!("{doubt}");
     }
+    let store = Arc::new(store);
+    let announcements = mqtt::announcements(&store, announced);
+    let board = Board::new(
+        config.device.id.clone(),
+        model.reference(),
+        Arc::clone(&store),
+    );
     Ok(Station {
         device: config.device.id.clone(),
         workers: config.model.workers.unwrap_or_else(all_cores),
@@ -97,10 +109,11 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             credentials,
             device: config.device.id,
             model: model.reference(),
-            boot_id: Uuid::now_v7(),
-            announcements: mqtt::announcements(&store, announced),
+            boot_id: board.boot_id,
+            announcements,
         },
-        store: Arc::new(store),
+        store,
+        board: Arc::new(board),
         model,
     })
 }
@@ -128,7 +141,6 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             url: broker.as_ref().map(Broker::websocket_url),
             device: args.device.clone(),
         };
-        let page = WebServer::start(args.http, &info).await?;
         let url = match (&args.mqtt, &broker) {
             (Some(url), _) => url.clone(),
             (None, Some(broker)) => Address {
@@ -139,7 +151,6 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             (None, None) => unreachable!("a broker was started where none was named"),
         };
         let transport = url.protocol.transport(&url.path, &Trust::default())?;
-        tell(&page, &url, &info)?;
         // A demo leaves nothing behind.
         let store = Store::open(store::Options {
             path: None,
@@ -149,6 +160,17 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             rules: Rules::new(args.device.clone(), &config::Slide::default()),
             auto_start: true,
         })?;
+        let store = Arc::new(store);
+        let board = Board::new(args.device.clone(), model.reference(), Arc::clone(&store));
+        let board = Arc::new(board);
+        let listener = web::listen(args.http).await?;
+        let page = listener
+            .local_addr()
+            .context("cannot tell the page's address")?;
+        let _server = Site::new(Arc::clone(&board), None)
+            .with_page(&info)
+            .serve(listener);
+        tell(page, &url, &info)?;
         let station = Station {
             device: args.device.clone(),
             workers: all_cores(),
@@ -169,10 +191,11 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 credentials: None,
                 device: args.device,
                 model: model.reference(),
-                boot_id: Uuid::now_v7(),
+                boot_id: board.boot_id,
                 announcements: Vec::new(),
             },
-            store: Arc::new(store),
+            store,
+            board,
             model,
         };
         let delivered = daemon::run(station, shutdown).await?;
@@ -189,9 +212,9 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
 }
 
 /// Says where everything is.
-fn tell(page: &WebServer, broker: &BrokerUrl, info: &BrokerInfo) -> std::io::Result<()> {
+fn tell(page: SocketAddr, broker: &BrokerUrl, info: &BrokerInfo) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "page    http://{}/", page.address)?;
+    writeln!(out, "page    http://{page}/")?;
     writeln!(out, "broker  {broker}")?;
     if let Some(url) = &info.url {
         writeln!(out, "        {url}")?;

@@ -1,6 +1,7 @@
 //! A board at work: the real `run` with a config, a store and a log of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,13 @@ impl Board {
     /// Starts it; what it logs is added to its log.
     pub fn start(&self) -> Running {
         Running(self.command(&mut edge()).spawn().unwrap())
+    }
+
+    /// Starts it with `variables` in its environment.
+    pub fn start_with(&self, variables: &[(&str, &OsStr)]) -> Running {
+        let mut edge = edge();
+        let command = self.command(&mut edge).envs(variables.iter().copied());
+        Running(command.spawn().unwrap())
     }
 
     /// Starts it with a limit to the size of any file that it writes, in KiB: a disk that is full.

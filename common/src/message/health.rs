@@ -33,8 +33,14 @@ pub struct HealthMessage {
     pub broker: BrokerHealth,
     /// The hottest of the board's sensors in °C; `null` where it has none.
     pub temperature_c: Option<f32>,
+    /// What slows the processor down now, or undermines it; `null` where nothing tells, as on an ordinary computer.
+    #[serde(default)]
+    pub throttled: Option<Vec<Throttling>>,
     /// Memory of the program in megabytes.
     pub memory_mb: Option<f64>,
+    /// What the program has written to disks since it was started, in megabytes: an SD card wears out.
+    #[serde(default)]
+    pub written_mb: Option<f64>,
     /// Room on the disk of the results in megabytes; `null` where they are in memory.
     pub disk_free_mb: Option<f64>,
 }
@@ -42,6 +48,22 @@ pub struct HealthMessage {
 impl HealthMessage {
     /// The schema of this version.
     pub const SCHEMA: &str = "smearscope.health/1";
+}
+
+/// What slows a board's processor down, or undermines it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Throttling {
+    /// The power supply is too weak: results may be lost with the next drop of the voltage, and cards are damaged so.
+    UnderVoltage,
+    /// The processor's highest rate is capped.
+    FrequencyCapped,
+    /// The processor is slowed down.
+    Throttled,
+    /// The temperature has passed the soft limit.
+    TemperatureLimit,
 }
 
 /// Where fields come from.

@@ -29,7 +29,7 @@ pub use command::{
 };
 pub use health::{
     BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, Gated, HealthMessage, Incident,
-    StoreHealth, StoreState,
+    StoreHealth, StoreState, Throttling,
 };
 pub use live::{LiveMessage, Verdict};
 pub use slide::{

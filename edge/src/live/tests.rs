@@ -8,6 +8,7 @@ use smearscope_common::image::RgbImage;
 use smearscope_common::synth::{SmearSpec, SyntheticSlide};
 
 use super::*;
+use crate::pulse::{Pulses, Stage};
 use crate::store::tests::store_in_memory;
 
 const SIDE: (u32, u32) = (480, 360);
@@ -108,7 +109,8 @@ impl Bench {
         let (sender, fields) = mpsc::channel(1);
         let work = {
             let (control, store, stop) = (Arc::clone(&control), Arc::clone(&store), stop.clone());
-            thread::spawn(move || live.run(&control, &store, &stop, &sender))
+            let pulse = Arc::new(Pulses::default()).begin(Stage::Capture);
+            thread::spawn(move || live.run(&control, &store, &pulse, &stop, &sender))
         };
         Self {
             slide,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use smearscope_common::message::{BrokerHealth, CameraState, HealthMessage, Incident, LiveMessage};
+use smearscope_common::message::{CameraState, Incident, LiveMessage};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -18,8 +18,9 @@ use super::outbox::Outbox;
 use super::replies::Replies;
 use super::session::{Ended, Session};
 use super::{Options, Picture, to_json};
-use crate::control::{Control, Sight};
-use crate::health;
+use crate::control::Sight;
+use crate::health::Board;
+use crate::pulse::{BEAT, Pulse, Stage};
 use crate::store::Store;
 
 /// A connection that has held for so long was no accident: the next wait is short again.
@@ -53,7 +54,8 @@ pub struct Delivery {
     pub(super) slide: Newest,
     pub(super) replies: Replies,
     pub(super) commands: Commands,
-    pub(super) broker: BrokerHealth,
+    pub(super) board: Arc<Board>,
+    pub(super) pulse: Pulse,
     pub(super) changes: watch::Receiver<()>,
     /// Closed by the analysis when it has no more.
     pub(super) pictures: mpsc::Receiver<Picture>,
@@ -61,7 +63,6 @@ pub struct Delivery {
     /// Since when the broker has us, in this connection.
     pub(super) online_since: Option<Instant>,
     pub(super) sights: watch::Receiver<Option<Sight>>,
-    control: Arc<Control>,
     is_fed: bool,
 }
 
@@ -71,7 +72,7 @@ impl Delivery {
     pub fn new(
         options: Options,
         store: Arc<Store>,
-        control: Arc<Control>,
+        board: Arc<Board>,
         commands: Commands,
         pictures: mpsc::Receiver<Picture>,
         ends: Ends,
@@ -86,12 +87,12 @@ impl Delivery {
             slide,
             replies: Replies::default(),
             commands,
-            broker: BrokerHealth::default(),
+            pulse: board.pulses.begin(Stage::Delivery),
             pictures,
             ends,
             online_since: None,
-            sights: control.sights(),
-            control,
+            sights: board.control.sights(),
+            board,
             is_fed: true,
         }
     }
@@ -117,8 +118,7 @@ impl Delivery {
                 Ended::Refused(why) => {
                     self.disconnected();
                     let wait = backoff.next_wait_refused();
-                    self.broker.refused += 1;
-                    self.broker.last_refusal = Some(incident(why.clone()));
+                    self.note_refusal(why.clone());
                     self.lost(&why, wait);
                     if !self.pause(wait).await {
                         break;
@@ -155,26 +155,7 @@ impl Delivery {
 
     /// How everything is.
     pub(super) fn health(&self) -> Bytes {
-        let (camera, fields) = self.control.health();
-        let (store, drops) = self.store.health();
-        to_json(&HealthMessage {
-            schema: HealthMessage::SCHEMA.into(),
-            device: self.options.device.clone(),
-            boot_id: self.options.boot_id,
-            at: Timestamp::now(),
-            uptime_s: self.commands.uptime().as_secs(),
-            camera,
-            fields,
-            store,
-            drops,
-            broker: self.broker.clone(),
-            temperature_c: health::temperature_c(),
-            memory_mb: health::memory_mb(),
-            disk_free_mb: self
-                .store
-                .folder()
-                .and_then(|folder| health::disk_free_mb(&folder)),
-        })
+        to_json(&self.board.health())
     }
 
     /// What a live camera sees now, and what it does; `None` where there is none.
@@ -190,12 +171,13 @@ impl Delivery {
             exposure: sight.exposure,
             verdict: sight.verdict,
             reason: sight.reason,
-            is_analysing: !self.control.is_free(),
+            is_analysing: !self.board.control.is_free(),
         };
         Some((sight.camera, to_json(&live)))
     }
 
     fn disconnected(&mut self) {
+        self.board.link(|link| link.is_online = false);
         tokio::task::block_in_place(|| self.store.flush());
         self.outbox.reconnect();
         self.slide.reconnect();
@@ -205,7 +187,16 @@ impl Delivery {
     fn lost(&mut self, why: &str, wait: Duration) {
         let address = &self.options.address;
         warn!("no connection to the broker at {address}: {why}; next try in {wait:.1?}");
-        self.broker.last_loss = Some(incident(why.into()));
+        self.board
+            .link(|link| link.health.last_loss = Some(incident(why.into())));
+    }
+
+    /// The broker doesn't take something, or doesn't let us in.
+    pub(super) fn note_refusal(&self, reason: String) {
+        self.board.link(|link| {
+            link.health.refused += 1;
+            link.health.last_refusal = Some(incident(reason));
+        });
     }
 
     /// Waits without a connection. `false`: there is no point in another try.
@@ -213,12 +204,14 @@ impl Delivery {
         let until = Instant::now() + wait;
         let Ends { stop, give_up } = self.ends.clone();
         while !self.is_done() {
+            self.pulse.beat();
             // What waits will be delivered after the next start: no reason to wait for a broker that isn't there.
             if stop.is_cancelled() && !self.is_fed && self.store.is_lasting() {
                 return false;
             }
             tokio::select! {
                 () = sleep_until(until) => return true,
+                () = sleep(BEAT) => {}
                 () = give_up.cancelled() => return false,
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 changed = self.changes.changed() => if changed.is_ok() {
@@ -235,11 +228,16 @@ impl Delivery {
 
     /// Counts what is left; the analysis may still finish its last field.
     async fn close(mut self) -> Delivered {
-        while self.pictures.recv().await.is_some() {}
+        while self
+            .pulse
+            .while_waiting(self.pictures.recv())
+            .await
+            .is_some()
+        {}
         self.store.flush();
         let (health, _) = self.store.health();
         let delivered = Delivered {
-            acknowledged: self.broker.acknowledged,
+            acknowledged: self.board.link(|link| link.health.acknowledged),
             waiting: health.pending,
             is_lasting: self.store.is_lasting(),
         };

@@ -22,9 +22,11 @@ use uuid::Uuid;
 
 use super::announce::{removed, still_due};
 use super::connect::{KEEP_ALIVE, mqtt_options, sentence};
-use super::delivery::{Delivery, incident};
+use super::delivery::Delivery;
 use super::outbox::Refused;
 use super::window::{WIDTH, Window};
+use crate::pulse::BEAT;
+use crate::timing::Step;
 
 /// Room for a topic and properties beside a payload.
 const OVERHEAD: usize = 512;
@@ -63,7 +65,8 @@ enum Ticket {
     Announcement(usize),
     Reply(u64),
     Slide(u64),
-    Message(Uuid),
+    /// A result, and when it was handed over.
+    Message(Uuid, Instant),
     Stopped,
 }
 
@@ -143,6 +146,7 @@ impl<'d> Session<'d> {
             if is_over && self.online.is_none() {
                 return Ended::Finished;
             }
+            self.delivery.pulse.beat();
             block_in_place(|| self.offer(is_over));
             let now = Instant::now();
             // A result that is due now waits for room, which an event will announce.
@@ -162,7 +166,7 @@ impl<'d> Session<'d> {
             let wake = [retry, health_at, silent_at, sight_at, self.flush_at]
                 .into_iter()
                 .flatten()
-                .min();
+                .fold(now + BEAT, Instant::min);
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(Ok(event)) => {
@@ -187,7 +191,7 @@ impl<'d> Session<'d> {
                     Some(picture) => self.show_picture(picture),
                     None => self.delivery.input_closed(),
                 },
-                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                () = sleep_until(wake) => {}
                 () = give_up.cancelled(), if !is_over => {}
                 () = sleep_until(self.farewell.unwrap_or(now)), if self.farewell.is_some() => {
                     return Ended::Finished;
@@ -263,7 +267,10 @@ impl<'d> Session<'d> {
             .map_or(KEEP_ALIVE, |seconds| Duration::from_secs(seconds.into()));
         let delivery = &mut *self.delivery;
         block_in_place(|| still_due(&delivery.store, &mut delivery.options.announcements));
-        delivery.broker.connections += 1;
+        delivery.board.link(|link| {
+            link.is_online = true;
+            link.health.connections += 1;
+        });
         delivery.online_since = Some(Instant::now());
         // It goes before all else: packet ids run round a circle as wide as the window, and it takes one out of it.
         let mut filter = Filter::new(
@@ -298,8 +305,7 @@ impl<'d> Session<'d> {
         if let Some(code) = suback.return_codes.iter().find(refused) {
             let reason = format!("the broker lets nobody send us commands ({code:?})");
             warn!("{reason}");
-            self.delivery.broker.refused += 1;
-            self.delivery.broker.last_refusal = Some(incident(reason));
+            self.delivery.note_refusal(reason);
         }
     }
 
@@ -331,13 +337,15 @@ impl<'d> Session<'d> {
         );
         let delivery = &mut *self.delivery;
         let refused_what = match ticket {
-            Ticket::Message(id) if is_accepted => {
+            Ticket::Message(id, since) if is_accepted => {
                 block_in_place(|| delivery.outbox.acknowledge(id));
-                delivery.broker.acknowledged += 1;
+                delivery.board.link(|link| link.health.acknowledged += 1);
+                let timings = delivery.board.control.timings();
+                timings.took(Step::Deliver, since.elapsed());
                 self.flush_at.get_or_insert(Instant::now() + FLUSH);
                 return;
             }
-            Ticket::Message(id) => {
+            Ticket::Message(id, _) => {
                 let what = match reason {
                     PubAckReason::PayloadFormatInvalid => Refused::Message,
                     _ => Refused::All,
@@ -379,8 +387,7 @@ impl<'d> Session<'d> {
         };
         if !is_accepted {
             warn!("the broker refused {refused_what}");
-            delivery.broker.refused += 1;
-            delivery.broker.last_refusal = Some(incident(format!("it refused {refused_what}")));
+            delivery.note_refusal(format!("it refused {refused_what}"));
         }
     }
 }

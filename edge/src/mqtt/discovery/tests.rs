@@ -194,7 +194,9 @@ fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
         drops: Drops::default(),
         broker: BrokerHealth::default(),
         temperature_c,
+        throttled: None,
         memory_mb: None,
+        written_mb: None,
         disk_free_mb: None,
     })
 }

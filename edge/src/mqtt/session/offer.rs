@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::super::Picture;
-use super::super::delivery::incident;
 use super::super::outbox::Refused;
 use super::{FAREWELL, LIVE, OVERHEAD, SIGHT, SIGHT_EXPIRY_S, Session, Ticket, expiring, json};
 
@@ -54,7 +53,7 @@ impl Session<'_> {
         }
         if let Some(message) = delivery.outbox.next(Instant::now()) {
             let topic = message.kind.topic().of(device);
-            let ticket = Ticket::Message(message.id);
+            let ticket = Ticket::Message(message.id, Instant::now());
             return self.hand_over(topic, false, message.payload, json(), ticket);
         }
         // After everything else: a broker may close the connection for what isn't ours alone.
@@ -119,7 +118,7 @@ impl Session<'_> {
         };
         let delivery = &mut *self.delivery;
         match ticket {
-            Ticket::Message(id) => {
+            Ticket::Message(id, _) => {
                 delivery.outbox.refuse(*id, Refused::Size, Instant::now());
                 if std::mem::replace(&mut online.has_too_large, true) {
                     return;
@@ -132,8 +131,7 @@ impl Session<'_> {
         let max = online.max_packet;
         let reason = format!("{topic}: {size} bytes are more than the broker takes ({max})");
         warn!("{reason}");
-        delivery.broker.refused += 1;
-        delivery.broker.last_refusal = Some(incident(reason));
+        delivery.note_refusal(reason);
     }
 
     /// Hands over what is live: it goes out at once or never.

@@ -1,0 +1,47 @@
+//! Where logs go: to systemd's journal with their levels, where the program writes into it; else as text to standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+/// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
+const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
+/// What is never told, whatever RUST_LOG says: every byte of a WebSocket, the password's among them.
+const TOO_MUCH: [&str; 2] = [
+    "tungstenite::protocol=info",
+    "tungstenite::protocol::frame=info",
+];
+
+/// Begins to log.
+pub fn begin() {
+    let journal = is_journal()
+        .then(|| tracing_journald::layer().ok())
+        .flatten();
+    let text = journal.is_none().then(|| {
+        fmt::layer()
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal())
+            .with_target(false)
+    });
+    registry().with(filter()).with(journal).with(text).init();
+}
+
+/// Whether standard error is a stream of systemd's journal. systemd says so by a variable, which programs started by a
+/// service inherit; so it names the stream by device and inode. Source: systemd.exec(5), `$JOURNAL_STREAM`.
+pub fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    rustix::fs::fstat(stderr())
+        .is_ok_and(|stream| named == format!("{}:{}", stream.st_dev, stream.st_ino))
+}
+
+fn filter() -> EnvFilter {
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into());
+    TOO_MUCH.iter().fold(wanted, |filter, limit| {
+        // Takes the place of one for the same target, and comes before one for a target above it.
+        filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
+    })
+}
