@@ -67,7 +67,7 @@ if [ $was_active = yes ]; then
     systemctl restart smearscope-edge
     echo "$(smearscope-edge --version) runs"
 else
-    echo "$(smearscope-edge --version) is installed and will start at boot. Now:"
+    echo "$(smearscope-edge --version) is installed and will start at boot. Now, as root:"
     echo "  1. edit $config: the device id, [source] and [mqtt]"
     echo "  2. smearscope-edge check-config $config"
     echo "  3. systemctl start smearscope-edge; journalctl -fu smearscope-edge"
