@@ -151,6 +151,11 @@ impl Vm {
         let complaints = self.sh("dmesg | grep -E 'BUG:|Oops|Out of memory' || true");
         assert_eq!(complaints, "", "{}", self.console());
         writeln!(self.commands, "{}", self.end).unwrap();
+        // systemd stops service by service.
+        let begun = Instant::now();
+        while self.answers.recv_timeout(PATIENCE).is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.console());
+        }
         assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
     }
 }
