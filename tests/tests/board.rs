@@ -284,7 +284,7 @@ fn a_board_with_the_package_survives_what_happens_to_boards() {
         "DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install {upgrade} 2>&1"
     ));
     assert_eq!(
-        board.sh("dpkg-query -W -f '${Version}' smearscope-edge"),
+        board.sh("dpkg-query -W -f '${Version}\\n' smearscope-edge"),
         "99.0.0"
     );
     assert_eq!(board.sh("cat /etc/smearscope/edge.toml"), CONFIG.trim_end());
