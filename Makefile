@@ -1,6 +1,9 @@
 # A list of what there is to do; how it is done stands in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+.PHONY: help demo test trainer setup lint web cross deb deploy env
+export FIELDS FRAMES TARGET BINARY HOST PORT PRESET DEVICE DEB
+
 .PHONY: help demo test trainer setup lint web cross release env
 export FIELDS FRAMES TARGET KEY UNSIGNED
 
@@ -28,8 +31,16 @@ web: ## make the page's built form, edge/web/dist, anew
 cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) and glibc 2.27
 	@scripts/cross.sh
 
+<<<<<<< HEAD
 release: ## packages for amd64 and arm64, model, checksums and, with KEY=minisign.key, signatures
 	@scripts/release.sh
+=======
+deb: ## build the program and pack it: .deb and .tar.gz in target/packages (BINARY=file packs that one)
+	@scripts/deb.sh
+
+deploy: ## install or upgrade a board and wait for its first message: HOST=user@board (PORT= PRESET= DEVICE= DEB=file or BINARY=file)
+	@scripts/deploy.sh
+>>>>>>> board
 
 env: ## print the environment for cargo by hand: eval "$(make -s env)"
 	@source scripts/env.sh && declare -p LIBTORCH SMEARSCOPE_PYTHON PATH 2>/dev/null | sed 's/^declare -x/export/'

@@ -26,7 +26,7 @@ shell() {
         skip "shellcheck: not to be had"
         return 0
     }
-    shellcheck --external-sources scripts/*.sh .ci/run
+    shellcheck --external-sources scripts/*.sh packaging/*.sh packaging/debian/* tests/vm/*.sh .ci/run
 }
 
 everything() {

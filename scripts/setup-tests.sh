@@ -31,5 +31,6 @@ scripts/setup-web.sh
 # Judges the alert rules and what /metrics says.
 scripts/setup-promtool.sh
 
-# The camera is tested on real V4L2 devices, in a virtual machine.
-scripts/setup-vm.sh
+# The camera is tested on real V4L2 devices, and the packages on a board with systemd, in virtual machines.
+scripts/setup-board-vm.sh
+scripts/setup-packages.sh

@@ -10,8 +10,9 @@ source "$SMEARSCOPE_ROOT/scripts/apt.sh"
 cd "$SMEARSCOPE_ROOT"
 
 vm="$SMEARSCOPE_DEPS/vm"
-# The machine's disk is this machine's root folder by 9p, so its network card and 9p come with the cameras.
-modules=(vivid v4l2loopback virtio_pci virtio_net 9p 9pnet_virtio)
+# The machine's disk is this machine's root folder by 9p, so its network card and 9p come with the cameras. Board tests have
+# disks (scripts/setup-board-vm.sh).
+modules=(vivid v4l2loopback virtio_pci virtio_net 9p 9pnet_virtio virtio_blk ext4 crc32c_generic)
 
 without() {
     skip "camera tests: $*"

@@ -1,5 +1,6 @@
-//! A virtual machine with cameras: Debian's kernel under qemu, with `vivid` and `v4l2loopback`. It sees the files of this
-//! machine at their own paths and may write to one folder only (`scripts/vm.sh`, docs/camera-tests.md).
+//! Virtual machines with cameras: Debian's kernel under qemu, with `vivid` and `v4l2loopback`. One sees the files of this
+//! machine at their own paths and may write to one folder only (`scripts/vm.sh`, docs/camera-tests.md); the other is a board,
+//! with systemd and a disk of its own (`scripts/board-vm.sh`, docs/board-tests.md).
 
 use std::fs;
 use std::io::Write;
@@ -23,6 +24,8 @@ pub struct Vm {
     answers: Receiver<String>,
     qemu: Running,
     folder: PathBuf,
+    /// What ends it.
+    end: &'static str,
 }
 
 /// What a command in the guest said, and its exit status.
@@ -35,21 +38,30 @@ pub struct Answer {
 }
 
 impl Vm {
-    /// Boots one that can write to `folder`. Where there is none, says so as a skipped test and gives `None`.
+    /// Boots one with this machine's files that can write to `folder`. Where there is none, says so as a skipped test and
+    /// gives `None`.
     pub fn boot(folder: &Path) -> Option<Self> {
+        at_hand("camera tests", &["v4l2-ctl"], "made-from")?;
+        Some(Self::start("vm.sh", folder, &[], "exit"))
+    }
+
+    /// Boots the board whose disk is in `folder`, a fresh one the first time; there, the folder is `/shared`. `options` are
+    /// variables for `scripts/board-vm.sh`. Where there is none, says so as a skipped test and gives `None`.
+    pub fn boot_board(folder: &Path, options: &[(&str, &str)]) -> Option<Self> {
+        at_hand("board tests", &["qemu-img", "ssh"], "board-made-from")?;
+        let vm = Self::start("board-vm.sh", folder, options, "systemctl poweroff");
+        Some(vm)
+    }
+
+    fn start(script: &str, folder: &Path, options: &[(&str, &str)], end: &'static str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        if let Err(why) = at_hand() {
-            // Straight to standard error: cargo's test runner would swallow `eprintln!`.
-            let line = format!("SKIP: camera tests: {why} (make setup)\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-            return None;
-        }
         // Should this thread or the whole test be killed, the kernel takes the machine with it.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
-            .arg(root.join("scripts/vm.sh"))
+            .arg(root.join("scripts").join(script))
             .arg(folder)
             .env("ANSWER", "yes")
+            .envs(options.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(folder.join("qemu")).unwrap())
@@ -62,10 +74,11 @@ impl Vm {
             answers,
             qemu: Running(child),
             folder: folder.to_owned(),
+            end,
         };
         let begun = Instant::now();
         while vm.line("booting", begun) != "ready" {}
-        Some(vm)
+        vm
     }
 
     /// Runs one line of bash, in the folder, with the functions of `tests/vm/guest.sh`. Variables and background jobs stay.
@@ -115,6 +128,11 @@ impl Vm {
         format!("the guest's console:\n{}\n{qemu}", last.join("\n"))
     }
 
+    /// As when the plug is pulled: what it had not written is lost.
+    pub fn cut_the_power(self) {
+        drop(self.qemu);
+    }
+
     fn line(&self, what: &str, begun: Instant) -> String {
         let left = PATIENCE.saturating_sub(begun.elapsed());
         match self
@@ -132,25 +150,32 @@ impl Vm {
         self.sh("sync");
         let complaints = self.sh("dmesg | grep -E 'BUG:|Oops|Out of memory' || true");
         assert_eq!(complaints, "", "{}", self.console());
-        writeln!(self.commands, "exit").unwrap();
+        writeln!(self.commands, "{}", self.end).unwrap();
+        // systemd stops service by service.
+        let begun = Instant::now();
+        while self.answers.recv_timeout(PATIENCE).is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.console());
+        }
         assert_eq!(self.qemu.wait(), Some(0), "{}", self.console());
     }
 }
 
-/// Why there is no virtual machine to be had, if so.
-fn at_hand() -> Result<(), String> {
-    for program in ["qemu-system-x86_64", "v4l2-ctl", "setpriv"] {
-        let mut asked = Command::new(program);
-        if asked.arg("--version").output().is_err() {
-            return Err(format!("no {program} on this machine"));
-        }
-    }
+/// Whether a virtual machine is to be had; if not, says so.
+fn at_hand(what: &str, programs: &[&str], made: &str) -> Option<()> {
     let home =
         || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/smearscope");
-    let dependencies = std::env::var_os("SMEARSCOPE_DEPS").map_or_else(home, PathBuf::from);
-    if !dependencies.join("vm/made-from").exists() {
-        let place = dependencies.join("vm");
-        return Err(format!("no kernel with cameras in {}", place.display()));
-    }
-    Ok(())
+    let place = std::env::var_os("SMEARSCOPE_DEPS")
+        .map_or_else(home, PathBuf::from)
+        .join("vm");
+    let runs = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    let programs = ["qemu-system-x86_64", "setpriv"].iter().chain(programs);
+    let why = match programs.into_iter().find(|program| !runs(program)) {
+        Some(missing) => format!("no {missing} on this machine"),
+        None if place.join(made).exists() => return Some(()),
+        None => format!("no virtual machine for them in {}", place.display()),
+    };
+    // Straight to standard error: cargo's test runner would swallow `eprintln!`.
+    let line = format!("SKIP: {what}: {why} (make setup)\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    None
 }

@@ -1,9 +1,11 @@
-# Inside the virtual machine: what a person at its shell and the tests' commands (tests/src/vm.rs) have at hand.
+# Inside the virtual machines: what a person at their shell and the tests' commands (tests/src/vm.rs) have at hand.
 # shellcheck shell=bash
 cd "${smearscope_shared:?}" || exit 1
 
-# The guest's kernel modules are not where those of the host would be.
-modprobe() { command modprobe -d /mnt "$@"; }
+# Where the root folder is the host's, the guest's kernel modules are not where those of the host would be.
+if [[ -d /mnt/lib/modules ]]; then
+    modprobe() { command modprobe -d /mnt "$@"; }
+fi
 
 # camera NAME: the node of the capture device whose name begins so, such as /dev/video3; fails if there is none.
 camera() {
