@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .PHONY: help demo test trainer setup lint web cross deb deploy env
 export FIELDS FRAMES TARGET BINARY HOST PORT PRESET DEVICE DEB
 
+.PHONY: help demo test trainer setup lint web cross release env
+export FIELDS FRAMES TARGET KEY UNSIGNED
+
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
@@ -25,14 +28,19 @@ lint: ## formatting, clippy, dependencies, shell scripts, systemd units
 web: ## make the page's built form, edge/web/dist, anew
 	@scripts/web-build.sh
 
-cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) with `cross`
+cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) and glibc 2.27
 	@scripts/cross.sh
 
+<<<<<<< HEAD
+release: ## packages for amd64 and arm64, model, checksums and, with KEY=minisign.key, signatures
+	@scripts/release.sh
+=======
 deb: ## build the program and pack it: .deb and .tar.gz in target/packages (BINARY=file packs that one)
 	@scripts/deb.sh
 
 deploy: ## install or upgrade a board and wait for its first message: HOST=user@board (PORT= PRESET= DEVICE= DEB=file or BINARY=file)
 	@scripts/deploy.sh
+>>>>>>> board
 
 env: ## print the environment for cargo by hand: eval "$(make -s env)"
 	@source scripts/env.sh && declare -p LIBTORCH SMEARSCOPE_PYTHON PATH 2>/dev/null | sed 's/^declare -x/export/'

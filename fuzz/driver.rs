@@ -1,6 +1,7 @@
 //! Calls a check of `fuzz/src` or of `smearscope_edge::fuzz` with the committed seeds and with mutations of them. Included
 //! by `common/tests/fuzz.rs` and `edge/tests/fuzz.rs`. The mutations come from a seeded generator: the same on every
-//! machine. `SMEARSCOPE_FUZZ_RUNS` says how many there are.
+//! machine. `SMEARSCOPE_FUZZ_RUNS` says how many there are, `SMEARSCOPE_FUZZ_FROM` with which to begin: a million can be shared among
+//! processes and days.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -68,11 +69,19 @@ pub fn mutated(seeds: &[(String, Vec<u8>)], run: u64) -> Vec<u8> {
 /// Calls a check with every seed and with `runs` mutations. What it panicked at is told in hexadecimal digits.
 pub fn driven(target: &str, check: impl Fn(&[u8]), runs: u64) {
     let seeds = seeds(target);
-    let runs = std::env::var("SMEARSCOPE_FUZZ_RUNS").map_or(runs, |count| count.parse().unwrap());
+    let number = |name| std::env::var(name).map(|number| number.parse::<u64>().unwrap());
+    let runs = number("SMEARSCOPE_FUZZ_RUNS").unwrap_or(runs);
+    let from = number("SMEARSCOPE_FUZZ_FROM").unwrap_or(0);
     let given = seeds
         .iter()
         .map(|(name, bytes)| (name.clone(), bytes.clone()));
-    let made = (0..runs).map(|run| (format!("mutation {run}"), mutated(&seeds, run)));
+    let made = (from..from + runs).map(|run| {
+        // With `--nocapture` a long run shows how far it has come.
+        if run % 10_000 == 0 {
+            println!("{target}: mutation {run}");
+        }
+        (format!("mutation {run}"), mutated(&seeds, run))
+    });
     for (name, bytes) in given.chain(made) {
         assert!(
             catch_unwind(AssertUnwindSafe(|| check(&bytes))).is_ok(),

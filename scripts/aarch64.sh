@@ -1,23 +1,11 @@
-# Sourced: building for aarch64 without a container, and running the result here under qemu's user mode. After env.sh and apt.sh.
+# Sourced: running programs for aarch64 here under qemu's user mode. After env.sh.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034
 AARCH64=aarch64-unknown-linux-gnu
-# Debian's Rust, where setup-aarch64.sh had to get it.
-AARCH64_RUST="$SMEARSCOPE_DEPS/rust-aarch64"
-# Programs of a Debian find their libraries in the cross compiler's folder.
-export QEMU_LD_PREFIX="${QEMU_LD_PREFIX:-/usr/aarch64-linux-gnu}"
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER="${CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER:-aarch64-linux-gnu-gcc}"
+# The C library of the oldest Debian that can still be had, and with it Raspberry Pi OS 11's.
+AARCH64_ROOT="$SMEARSCOPE_DEPS/aarch64-debian11"
+# Where that can't be had: the one of this Debian's cross compiler.
+[[ -e "$AARCH64_ROOT/lib/ld-linux-aarch64.so.1" ]] || AARCH64_ROOT=/usr/aarch64-linux-gnu
+export QEMU_LD_PREFIX="${QEMU_LD_PREFIX:-$AARCH64_ROOT}"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="${CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER:-qemu-aarch64}"
-
-# aarch64_rust: prints a rustc that has aarch64's standard library; fails if there is none yet.
-aarch64_rust() {
-    local rustc library
-    for rustc in "${RUSTC:-rustc}" "$AARCH64_RUST/rustc"; do
-        library=$("$rustc" --print target-libdir --target "$AARCH64" 2>/dev/null) || continue
-        if any_file "$library/libstd-*.rlib"; then
-            echo "$rustc"
-            return
-        fi
-    done
-    return 1
-}

@@ -20,6 +20,8 @@ TURNS = 4
 LOADED = 3
 # Functions that are named.
 BUSIEST = 8
+# A demo that hangs is ended.
+PATIENCE_S = 900
 
 
 def edge(command, *arguments, cpu=None, stdin=None):
@@ -49,6 +51,19 @@ def compared_fields(here, there, threshold):
         yield "there are no cells in these fields"
     if changed or apart >= TOLERANCE:
         yield "labels or probabilities differ"
+
+
+def delivers(command, cpu):
+    """Runs the demo until its own broker has acknowledged two fields; says whether it ended well."""
+    demo = [*command, "demo", "--fields", "2", "--http", "127.0.0.1:0"]
+    environment = os.environ | {"QEMU_CPU": cpu}
+    try:
+        done = subprocess.run(demo, capture_output=True, env=environment, text=True, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+    return not done.returncode
 
 
 def symbols(program):
@@ -150,6 +165,10 @@ def main():
                 wrong.append(f"{cpu}: the logits differ")
             analysed = edge(there, "analyze", "--json", *words.images, cpu=cpu)
             wrong += [f"{cpu}: {what}" for what in compared_fields(fields, analysed, model["threshold"])]
+            if delivers(there, cpu):
+                print("  the demo delivered two fields to its broker")
+            else:
+                wrong.append(f"{cpu}: the demo failed")
             if words.plugin:
                 show_instructions(there, words.plugin, bench, cpu, folder)
     if wrong:

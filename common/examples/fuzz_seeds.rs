@@ -342,6 +342,9 @@ fn configs() -> Seeds {
         username = \"board\"\npassword_file = \"secret\"\n[model]\npath = \"m.onnx\"\nworkers = 2\n\
         [slide]\ncells_needed = 500\nauto_start = false\n[store]\npath = \"r.sqlite\"\nmax_mb = 64\n\
         keep_days = 1\nmax_wait_days = 30\n[image]\nenabled = false\ninterval_ms = 5000\nquality = 60\n";
+    const ENVIRONMENT: &str = "SMEARSCOPE_DEVICE_ID=17\nSMEARSCOPE_MQTT_PORT=1884\nSMEARSCOPE_SOURCE_KIND=camera\n\
+        SMEARSCOPE_SOURCE_CONTROLS__GAIN=3\nSMEARSCOPE_SOURCE_CONTROLS={ sharpness = 2 }\nSMEARSCOPE_MQQT_HOST=a\n\
+        SMEARSCOPE_GATE_MIN_FOCUS=12.5\nSMEARSCOPE_SLIDE_SITE_VALIDATION=\"ward 3\"\n";
     let text = |text: &str| text.as_bytes().to_vec();
     let small = |rest: &str| {
         text(&format!(
@@ -373,6 +376,16 @@ fn configs() -> Seeds {
         ("key-of-two-lines", small("[image]\n\"a\\nb\" = 1\n")),
         ("small-store", small("[store]\nmax_mb = 15\n")),
         ("camera", text(CAMERA)),
+        // Lines at the beginning are variables of the environment.
+        ("environment", text(&format!("{ENVIRONMENT}{REPLAY}"))),
+        (
+            "environment-only",
+            text("SMEARSCOPE_DEVICE_ID=a\nSMEARSCOPE_SOURCE_KIND=synthetic\n"),
+        ),
+        (
+            "environment-wrong",
+            [&text("SMEARSCOPE_MQTT_HOTS=a\n")[..], &small("")].concat(),
+        ),
         ("nothing", Vec::new()),
     ]
 }

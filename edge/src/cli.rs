@@ -32,7 +32,10 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Run the station that a config file describes, until a signal or the end of its source
-    #[command(after_help = "Example:\n  smearscope-edge run --config /etc/smearscope/station.toml")]
+    #[command(
+        after_help = "Example:\n  smearscope-edge run --config /etc/smearscope/edge.toml\n\n\
+                      Variables of the environment go before the file: SMEARSCOPE_MQTT_HOST=broker.lab is `host` of [mqtt]."
+    )]
     Run(RunArgs),
     /// Show the whole way from field to live page: needs no broker, no camera and no model file
     #[command(after_help = "Examples:\n  smearscope-edge demo\n  \
@@ -44,8 +47,11 @@ pub enum Command {
                       smearscope-edge analyze my-fields --json --truth my-labels"
     )]
     Analyze(AnalyzeArgs),
-    /// Read a config file and say what is wrong with it
-    #[command(after_help = "Example:\n  smearscope-edge check-config station.toml")]
+    /// Say what is wrong with a config file, or what `run` would do with it, with the environment as it is now
+    #[command(
+        after_help = "Examples:\n  smearscope-edge check-config /etc/smearscope/edge.toml\n  \
+                      SMEARSCOPE_DEVICE_ID=scope-17 smearscope-edge check-config station.toml --json"
+    )]
     CheckConfig(CheckConfigArgs),
     /// List the cameras with their formats and controls, and say which one `auto` takes
     #[command(after_help = "Example:\n  smearscope-edge cameras --json")]
@@ -85,6 +91,9 @@ pub struct CheckConfigArgs {
     /// The config file (TOML)
     #[arg(value_name = "FILE")]
     pub config: PathBuf,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `demo`

@@ -164,6 +164,11 @@ impl Control {
         self.is_free.store(true, Ordering::SeqCst);
     }
 
+    /// The analysis has one.
+    pub fn busy(&self) {
+        self.is_free.store(false, Ordering::SeqCst);
+    }
+
     /// Whether the analysis waits for a field.
     pub fn is_free(&self) -> bool {
         self.is_free.load(Ordering::SeqCst)
@@ -171,7 +176,7 @@ impl Control {
 
     /// A live camera hands a field over: the analysis waits no more.
     pub fn hands_over(&self) {
-        self.is_free.store(false, Ordering::SeqCst);
+        self.busy();
         self.taken();
     }
 

@@ -132,11 +132,13 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     let (pictures, pictures_in) = mpsc::channel(1);
     let (store, board) = (station.store, station.board);
     let (control, pulses) = (Arc::clone(&board.control), Arc::clone(&board.pulses));
+    let pulse = Arc::new(pulses.begin(Stage::Delivery));
     let commands = Commands::new(
         station.device.clone(),
         board.boot_id,
         Arc::clone(&store),
         Arc::clone(&control),
+        Arc::clone(&pulse),
         station.image.quality,
         &options.announcements,
     );
@@ -144,6 +146,7 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         options,
         Arc::clone(&store),
         Arc::clone(&board),
+        pulse,
         commands,
         pictures_in,
         Ends {
@@ -183,20 +186,26 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     ));
     let _supervisor = AbortOnDropHandle::new(tokio::spawn(supervisor::watch(board, stop.clone())));
 
-    // Whichever fails stops the other, and must not wait for a broker for ever.
+    // Whichever fails stops the others, and must not wait for a broker for ever.
     let stop_on_error = |result: anyhow::Result<()>| {
         if result.is_err() {
             stop.cancel();
         }
         result
     };
-    let (captured, analysed) = tokio::join!(
+    let (captured, analysed, delivered) = tokio::join!(
         async { stop_on_error(capture.await.context("the capture broke down").flatten()) },
         async { stop_on_error(analysis.await.context("the analysis broke down").flatten()) },
+        async {
+            let delivered = delivery.await.context("the delivery broke down");
+            // It ends last, or something is wrong.
+            stop.cancel();
+            delivered
+        },
     );
-    let delivered = delivery.await.context("the delivery broke down")?;
     captured?;
     analysed?;
+    let delivered = delivered?;
     if delivered.waiting > 0 && !delivered.is_lasting {
         anyhow::bail!(
             "{} results were not delivered to the broker at {address}",
@@ -208,12 +217,13 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
 
 /// Looks after the store from time to time.
 async fn keep_up(store: Arc<Store>, pulse: Pulse) {
+    let pulse = Arc::new(pulse);
     let mut pace = interval(UPKEEP);
     loop {
         pulse.while_waiting(pace.tick()).await;
-        let store = Arc::clone(&store);
+        let (store, alive) = (Arc::clone(&store), Arc::clone(&pulse));
         // It has told what there is to tell; a panic in it is not worth the station's life.
-        let _ = spawn_blocking(move || store.maintain()).await;
+        let _ = spawn_blocking(move || store.maintain(|| alive.beat())).await;
     }
 }
 
@@ -332,6 +342,7 @@ impl Analysis {
             let Some(frame) = next.filter(|_| !self.stop.is_cancelled()) else {
                 break;
             };
+            self.control.busy();
             let mut analysis = analyzer
                 .analyze(&frame.image, || self.pulse.beat())
                 .with_context(|| format!("cannot analyse {}", frame.source))?;

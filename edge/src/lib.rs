@@ -9,6 +9,7 @@ mod broker;
 mod camera;
 mod cameras;
 mod capture;
+mod check_config;
 mod cli;
 mod clock;
 mod config;
@@ -41,12 +42,11 @@ mod verify;
 mod web;
 mod words;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{CheckConfigArgs, Cli, Command, ModelCommand};
+use cli::{Cli, Command, ModelCommand};
 
 /// The program: does what the command line says and gives its exit status.
 pub fn main() -> ExitCode {
@@ -57,17 +57,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => station::run(&args),
         Command::Demo(args) => station::demo(args),
         Command::Analyze(args) => analyze_command::run(&args),
-        Command::CheckConfig(args) => check_config(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Cameras(args) => cameras::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
     })
-}
-
-fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    config::Config::read(&args.config)?;
-    writeln!(std::io::stdout(), "{} is sound", args.config.display())?;
-    Ok(())
 }

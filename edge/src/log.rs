@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -16,9 +17,16 @@ const TOO_MUCH: [&str; 2] = [
 
 /// Begins to log.
 pub fn begin() {
+    let levels = PriorityMappings {
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+        ..PriorityMappings::new()
+    };
     let journal = is_journal()
         .then(|| tracing_journald::layer().ok())
-        .flatten();
+        .flatten()
+        .map(|layer| layer.with_priority_mappings(levels));
     let text = journal.is_none().then(|| {
         fmt::layer()
             .with_writer(stderr)

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use smearscope_common::message::{CameraState, StoreState, Throttling};
 
-use crate::health::Board;
+use crate::health::{Board, Stored};
 
 /// The `Content-Type` of what is scraped.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,10 +21,13 @@ type Figure = Gauge<f64, AtomicU64>;
 type Total = Counter<f64, AtomicU64>;
 type Labels = [(&'static str, String); 1];
 
-/// The metrics of now, in Prometheus' text format. It asks the store, and blocks while that writes.
-pub fn text(board: &Board) -> String {
+/// The metrics of now, in Prometheus' text format; without those of the store while it hangs.
+pub fn text(board: &Board, stored: Option<&Stored>) -> String {
     let mut scrape = Scrape(Registry::with_prefix("smearscope"));
-    scrape.all(board);
+    scrape.stages(board);
+    if let Some(stored) = stored {
+        scrape.all(board, stored);
+    }
     let mut text = String::new();
     prometheus_text::encode(&mut text, &scrape.0).expect("a String takes any text");
     text
@@ -43,8 +46,26 @@ struct Build {
 struct Scrape(Registry);
 
 impl Scrape {
-    fn all(&mut self, board: &Board) {
-        let health = board.health();
+    /// What is known whatever hangs.
+    fn stages(&mut self, board: &Board) {
+        let silences = board.pulses.silences();
+        self.gauges(
+            "stage_silent_seconds",
+            "How long ago each stage last said that it is alive",
+            "stage",
+            silences
+                .into_iter()
+                .map(|(stage, silence)| (stage.name(), silence.as_secs_f64())),
+        );
+        self.gauge(
+            "start_time_seconds",
+            "When the program was started, by the board's clock",
+            Some(board.started_at().as_millisecond() as f64 / 1e3),
+        );
+    }
+
+    fn all(&mut self, board: &Board, stored: &Stored) {
+        let health = board.health(stored);
         let info = Family::<Build, Figure>::default();
         info.get_or_create(&Build {
             version: env!("CARGO_PKG_VERSION"),
@@ -128,7 +149,7 @@ impl Scrape {
             "How long each step of a field takes",
             board.control.timings().family(),
         );
-        if let Some(slide) = board.slide() {
+        if let Some(slide) = &stored.slide {
             self.gauge(
                 "slide_cells",
                 "Cells counted of the slide at hand",
@@ -136,12 +157,12 @@ impl Scrape {
             );
             self.gauge(
                 "slide_parasitized",
-                "Those of them that are parasitized",
+                "Cells of the slide at hand that are parasitized",
                 Some(slide.counts.parasitized as f64),
             );
             self.gauge(
                 "slide_cells_needed",
-                "Cells that make its count sufficient",
+                "Cells that make the count of a slide sufficient",
                 Some(slide.cells_needed as f64),
             );
         }
@@ -154,7 +175,7 @@ impl Scrape {
         );
         self.gauge(
             "outbox_bytes",
-            "Their size",
+            "Bytes of the results that the broker has not acknowledged",
             Some(store.pending_bytes as f64),
         );
         self.gauge(
@@ -197,29 +218,20 @@ impl Scrape {
         );
         self.total(
             "broker_connections",
-            "Connections that it has accepted",
+            "Connections that the broker has accepted",
             broker.connections as f64,
         );
         self.total(
             "broker_acknowledged",
-            "Results that it has acknowledged",
+            "Results that the broker has acknowledged",
             broker.acknowledged as f64,
         );
         self.total(
             "broker_refused",
-            "Messages that it has refused",
+            "What the broker has refused: messages, subscriptions, connections, and what was too large to be sent",
             broker.refused as f64,
         );
 
-        let silences = board.pulses.silences();
-        self.gauges(
-            "stage_silent_seconds",
-            "How long ago each stage last said that it is alive",
-            "stage",
-            silences
-                .into_iter()
-                .map(|(stage, silence)| (stage.name(), silence.as_secs_f64())),
-        );
         self.gauge(
             "temperature_celsius",
             "The hottest sensor",
@@ -317,12 +329,23 @@ mod tests {
 
     use super::*;
     use crate::health::tests::board;
+    use crate::pulse::Stage;
     use crate::timing::Step;
 
     /// The values of a metric, by the whole of its name with labels.
     fn value(text: &str, name: &str) -> Option<f64> {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    #[test]
+    fn while_the_store_hangs_the_stages_are_told_all_the_same() {
+        let board = board();
+        let _pulse = board.pulses.begin(Stage::Upkeep);
+        let text = text(&board, None);
+        let silence = value(&text, "smearscope_stage_silent_seconds{stage=\"upkeep\"}");
+        assert!(silence.unwrap() < 60.0, "{text}");
+        assert!(!text.contains("outbox"), "{text}");
     }
 
     #[test]
@@ -336,7 +359,7 @@ mod tests {
             .control
             .timings()
             .took(Step::Segment, Duration::from_millis(20));
-        let text = text(&board);
+        let text = text(&board, Some(&board.stored()));
         for (name, wanted) in [
             ("smearscope_broker_connected", 1.0),
             ("smearscope_broker_acknowledged_total", 7.0),

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::{OrBadInput, bad_input};
 
@@ -24,6 +24,27 @@ pub enum NamedFile {
     Path(PathBuf),
     /// The name of a credential.
     Credential(String),
+}
+
+/// Whether a file can be read, as far as that can be told where the service doesn't run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// It was read.
+    Read,
+    /// Root read a secret of its own, which a service with a user of its own can't.
+    ReadByRoot,
+    /// A secret that belongs to the user with this id, and root asks: right if the service runs as that user.
+    OfUser(u32),
+    /// systemd hands it over, to the service alone.
+    OfService,
+}
+
+impl Reach {
+    /// Whether this program can read it.
+    pub fn is_here(self) -> bool {
+        matches!(self, Self::Read | Self::ReadByRoot)
+    }
 }
 
 /// A text that nobody is to see: its `Debug` doesn't show it, and it has no `Display`.
@@ -99,19 +120,47 @@ impl NamedFile {
         self.read_secret_from(what, credentials_directory().as_deref())
     }
 
+    /// Looks whether a file could be read by a service, whoever asks.
+    ///
+    /// # Errors
+    /// Bad input, when it can't be.
+    pub fn reach(&self, what: &str, is_secret: bool) -> anyhow::Result<Reach> {
+        let credentials = credentials_directory();
+        if matches!(self, Self::Credential(_)) && credentials.is_none() {
+            return Ok(Reach::OfService);
+        }
+        if !is_secret {
+            return self.read(what).map(|_| Reach::Read);
+        }
+        let opened = self.open(what, credentials.as_deref())?;
+        let owner = opened.file.metadata().map_or(0, |about| about.uid());
+        // Root may look at what belongs to the service's user.
+        let user = if own_user() == 0 { owner } else { own_user() };
+        self.check_kept(&opened, what, user)?;
+        Ok(match (own_user(), owner) {
+            (0, 0) if !opened.is_guarded => Reach::ReadByRoot,
+            (0, owner) if owner != 0 && !opened.is_guarded => Reach::OfUser(owner),
+            _ => Reach::Read,
+        })
+    }
+
     fn read_secret_from(&self, what: &str, credentials: Option<&Path>) -> anyhow::Result<Secret> {
         let mut opened = self.open(what, credentials)?;
-        if !opened.is_guarded {
-            let about = opened
-                .file
-                .metadata()
-                .with_context(|| format!("cannot read the {what} {self}"))
-                .or_bad_input()?;
-            if let Err(why) = is_kept_from_others(&about, own_user()) {
-                return Err(bad_input(format!("the {what} {self} {why} {self}`")));
-            }
-        }
+        self.check_kept(&opened, what, own_user())?;
         self.text(&mut opened.file, what).map(Secret)
+    }
+
+    /// Checks that nobody but root and `user` can read or change a secret.
+    fn check_kept(&self, opened: &Opened, what: &str, user: u32) -> anyhow::Result<()> {
+        if opened.is_guarded {
+            return Ok(());
+        }
+        let about = opened.file.metadata();
+        let about = about
+            .with_context(|| format!("cannot read the {what} {self}"))
+            .or_bad_input()?;
+        is_kept_from_others(&about, user)
+            .map_err(|why| bad_input(format!("the {what} {self} {why} {self}`")))
     }
 
     fn open(&self, what: &str, credentials: Option<&Path>) -> anyhow::Result<Opened> {
@@ -227,6 +276,37 @@ mod tests {
         let other = is_kept_from_others(&about, owner + 1);
         // Root's own file is good for every user.
         assert_eq!(other.is_ok(), owner == 0, "{other:?}");
+    }
+
+    #[test]
+    fn root_may_look_at_a_secret_of_the_services_user_but_not_at_an_open_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_kept) in [(0o600, true), (0o644, false)] {
+            let file = secret(folder.path(), mode);
+            let NamedFile::Path(path) = &file else {
+                unreachable!()
+            };
+            let given = std::os::unix::fs::chown(path, Some(4711), None);
+            // Only root can give a file away.
+            assert_eq!(given.is_ok(), own_user() == 0);
+            let whose = if given.is_ok() {
+                Reach::OfUser(4711)
+            } else {
+                Reach::Read
+            };
+            assert_eq!(
+                file.reach("password file", true).ok(),
+                is_kept.then_some(whose)
+            );
+            assert_eq!(
+                file.read_secret("password file").is_ok(),
+                is_kept && given.is_err()
+            );
+        }
+        let credential = NamedFile::Credential("no-such".into());
+        let handed_over = credentials_directory().is_some();
+        let reach = credential.reach("password file", true).ok();
+        assert_eq!(reach, (!handed_over).then_some(Reach::OfService));
     }
 
     #[test]

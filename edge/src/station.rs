@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use smearscope_common::synth::SmearSpec;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::analyze::all_cores;
 use crate::broker::Broker;
@@ -34,6 +34,12 @@ const DEMO_KEEPS: Duration = Duration::from_secs(60 * 60);
 /// Bad input, when the config or what it names can't be used; else what ended the station.
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
+    for (name, value) in config.overrides.used() {
+        info!("{name}={value} goes before the config");
+    }
+    for doubt in config.overrides.doubts() {
+        warn!("{doubt}");
+    }
     let token = config.http.token()?;
     let listen = config.http.listen;
     let station = from_config(config)?;

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use smearscope_common::message::{CameraState, HealthMessage, SlideMessage};
-use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
-use crate::health::Board;
+use crate::health::{Board, Stored};
 use crate::pulse::Stage;
 
 /// The longest silence of a stage where no watchdog says otherwise.
@@ -56,10 +55,8 @@ pub async fn watch(board: Arc<Board>, stop: CancellationToken) {
                     info!("the {} goes on", stage.name());
                 }
                 tell(&[NotifyState::Watchdog]);
-                let asked = Arc::clone(&board);
-                let status = spawn_blocking(move || status(&asked));
-                if let Ok(Ok(status)) = timeout(PATIENCE, status).await {
-                    tell(&[NotifyState::Status(&status)]);
+                if let Some(stored) = board.stored_within(PATIENCE).await {
+                    tell(&[NotifyState::Status(&status(&board, &stored))]);
                 }
             }
         }
@@ -82,9 +79,9 @@ fn tell(state: &[NotifyState]) {
     }
 }
 
-fn status(board: &Board) -> String {
+fn status(board: &Board, stored: &Stored) -> String {
     let is_online = board.link(|link| link.is_online);
-    in_words(&board.health(), is_online, board.slide().as_ref())
+    in_words(&board.health(stored), is_online, stored.slide.as_ref())
 }
 
 /// One line for a person who asks how the service is.
@@ -127,19 +124,23 @@ mod tests {
     #[test]
     fn a_line_says_what_a_person_wants_to_know() {
         let board = board();
-        let slide = board.slide().unwrap();
+        let stored = board.stored();
+        let slide = stored.slide.as_ref().unwrap();
         let count = format!("; slide {}: 0 of 100 cells", slide.id);
-        assert_eq!(status(&board), format!("taking fields{count}; no broker"));
+        assert_eq!(
+            status(&board, &stored),
+            format!("taking fields{count}; no broker")
+        );
         board.link(|link| link.is_online = true);
         board.control.camera(LiveCamera {
             trouble: Some("it was unplugged".into()),
             ..LiveCamera::default()
         });
         assert_eq!(
-            status(&board),
+            status(&board, &stored),
             format!("no camera (it was unplugged){count}; broker connected")
         );
-        let mut health = board.health();
+        let mut health = board.health(&stored);
         health.store.pending = 12;
         health.store.trouble = Some("the disk is full".into());
         let words = in_words(&health, false, None);

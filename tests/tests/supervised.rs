@@ -39,10 +39,10 @@ impl Systemd {
 
     /// Waits for a notification in which `wanted` stands.
     fn wait_for(&self, wanted: &str) -> String {
+        let begun = Instant::now();
         loop {
-            let said = self
-                .next()
-                .unwrap_or_else(|| panic!("never said: {wanted}"));
+            let said = self.next().filter(|_| begun.elapsed() < PATIENCE);
+            let said = said.unwrap_or_else(|| panic!("never said: {wanted}"));
             if said.contains(wanted) {
                 return said;
             }
@@ -111,6 +111,27 @@ fn the_watchdog_is_fed_without_a_broker_and_not_while_a_stage_hangs() {
 
     running.signal("TERM");
     systemd.wait_for("STOPPING=1");
+    assert_eq!(running.wait(), Some(0));
+}
+
+#[test]
+fn the_watchdog_is_fed_without_a_camera() {
+    let folder = tempfile::tempdir().unwrap();
+    let systemd = Systemd::new(folder.path());
+    let camera = "kind = \"camera\"\ndevice = \"/dev/no-such-camera\"";
+    let mqtt = format!("port = {}", free_port());
+    let board = Board::new(folder.path(), "blind", camera, &mqtt, "");
+    let watchdog = WATCHDOG.as_micros().to_string();
+    let mut running = board.start_with(&[
+        ("NOTIFY_SOCKET", systemd.path.as_os_str()),
+        ("WATCHDOG_USEC", OsStr::new(&watchdog)),
+    ]);
+    systemd.wait_for("STATUS=no camera (");
+    let begun = Instant::now();
+    while begun.elapsed() < WATCHDOG * 2 {
+        systemd.wait_for("WATCHDOG=1");
+    }
+    running.signal("TERM");
     assert_eq!(running.wait(), Some(0));
 }
 

@@ -54,6 +54,12 @@ impl Http {
                  `openssl rand -hex 32` makes a good one"
             )));
         }
+        if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
+            return Err(bad_input(format!(
+                "the token in the first line of {file} has blanks or letters that no client can send: \
+                 `openssl rand -hex 32` makes a good one"
+            )));
+        }
         Ok(Some(token))
     }
 }
@@ -104,6 +110,7 @@ mod tests {
             error.contains("guessed") && !error.contains("short"),
             "{error}"
         );
+        assert!(token("0123456789abcdef \n").is_err() && token("0123456789abcdeé\n").is_err());
         assert!(http("").token().unwrap().is_none());
     }
 }

@@ -12,7 +12,8 @@ use smearscope_common::synth::SmearSpec;
 use crate::camera::FourCc;
 
 /// `[source]`, told apart by its `kind`.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// `kind = "camera"`
     Camera(CameraConfig),
@@ -33,21 +34,10 @@ impl Source {
     }
 }
 
-/// The kinds of sources.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    Camera,
-    Replay,
-    Synthetic,
-}
-
 /// `[source]` with `kind = "camera"`: a V4L2 camera.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraConfig {
-    // Here so that it is a known key.
-    kind: Option<Kind>,
     /// Which camera: `auto`, a path such as `/dev/video0`, or a name in `/dev/v4l/by-id`. Default: `auto`, the first one
     /// with a usable format.
     pub device: Device,
@@ -196,8 +186,6 @@ impl<'de> Deserialize<'de> for Setting {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
-    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
-    kind: Kind,
     /// The folder. No default.
     pub folder: PathBuf,
     /// Whether to begin again after the last image. Default: false, the program ends.
@@ -213,8 +201,6 @@ pub struct Replay {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Synthetic {
-    #[expect(dead_code, reason = "read by `Kind`; here so that it is a known key")]
-    kind: Kind,
     /// The seed of the first field; the next ones count up. Default: 1.
     #[serde(default = "first_seed")]
     pub seed: u64,
@@ -248,10 +234,10 @@ mod tests {
 
     #[test]
     fn a_camera_needs_nothing_and_takes_all() {
-        let nothing = camera("kind = \"camera\"").unwrap();
+        let nothing = camera("").unwrap();
         assert_eq!((nothing.device, nothing.format), (Device::Auto, None));
         let all = camera(
-            "kind = \"camera\"\ndevice = \"usb-Acme_X-video-index0\"\nformat = \"mjpg\"\nwidth = 1280\n\
+            "device = \"usb-Acme_X-video-index0\"\nformat = \"mjpg\"\nwidth = 1280\n\
              height = 720\nfps = 10\n[controls]\nexposure_time_absolute = 156\nfocus_auto = false\n\
              power_line_frequency = \"50 Hz\"\n",
         )

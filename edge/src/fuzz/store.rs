@@ -130,7 +130,7 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
 
     delivered(store, damage);
     let (before, _) = store.health();
-    match store.resend(None, 1, u64::MAX) {
+    match store.resend(None, 1, u64::MAX, || {}) {
         Ok(again) => {
             let resent = pending(store, damage).len() as u64;
             assert!(again >= resent, "{again} {resent}");
@@ -138,8 +138,8 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
         }
         Err(error) => assert!(damage.of_files && before.trouble.is_some(), "{error}"),
     }
-    assert!(store.resend(Some(series()), 1, 5).is_ok() || damage.of_files);
-    store.maintain();
+    assert!(store.resend(Some(series()), 1, 5, || {}).is_ok() || damage.of_files);
+    store.maintain(|| {});
     store.write_note("discovery", "x");
     let last = commit(store);
     let left = pending(store, damage);

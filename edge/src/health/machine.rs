@@ -50,8 +50,9 @@ fn hottest(sys: &Path) -> Option<f32> {
         .max_by(f32::total_cmp)
 }
 
-/// Asks whoever knows: the Raspberry Pi's firmware, its voltage monitor in newer kernels, and the kernel's own cooling of
-/// the processor, on a Jetson too.
+/// Asks whoever knows: the Raspberry Pi's firmware, its voltage monitor, and the kernel's own cooling of the processor, on a
+/// Jetson too. The firmware's word is the only one for three of the four; the first reading in a boot makes newer kernels
+/// warn once in their log that the file is deprecated.
 fn throttled_by(sys: &Path) -> Option<Vec<Throttling>> {
     let mut found = Vec::new();
     let mut is_known = false;

@@ -3,11 +3,16 @@
 pub mod machine;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use smearscope_common::message::{BrokerHealth, HealthMessage, ModelRef, SlideMessage};
+use smearscope_common::message::{
+    BrokerHealth, Drops, HealthMessage, ModelRef, SlideMessage, StoreHealth,
+};
 use smearscope_common::topic::DeviceId;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::control::Control;
@@ -28,7 +33,19 @@ pub struct Board {
     pub pulses: Arc<Pulses>,
     store: Arc<Store>,
     started: Instant,
+    started_at: Timestamp,
     link: Mutex<Link>,
+    /// Whoever asks the store without waiting for it; one at a time, or those whom it leaves hanging pile up.
+    asking: Arc<Semaphore>,
+}
+
+/// What the store tells.
+pub struct Stored {
+    health: StoreHealth,
+    drops: Drops,
+    disk_free_mb: Option<f64>,
+    /// The count of the slide at hand.
+    pub slide: Option<SlideMessage>,
 }
 
 /// The connection to the broker.
@@ -51,7 +68,9 @@ impl Board {
             pulses: Arc::default(),
             store,
             started: Instant::now(),
+            started_at: Timestamp::now(),
             link: Mutex::default(),
+            asking: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -61,16 +80,41 @@ impl Board {
         change(&mut self.link.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The count of the slide at hand.
-    pub fn slide(&self) -> Option<SlideMessage> {
-        self.store.slide()
+    /// When it began, by the board's clock.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 
-    /// How everything is. It asks the store, and blocks while that writes.
-    pub fn health(&self) -> HealthMessage {
-        let (camera, fields) = self.control.health();
-        let (store, drops) = self.store.health();
+    /// Asks the store, and blocks while that writes.
+    pub fn stored(&self) -> Stored {
+        let (health, drops) = self.store.health();
         let folder = self.store.folder();
+        Stored {
+            health,
+            drops,
+            disk_free_mb: folder.and_then(|folder| machine::disk_free_mb(&folder)),
+            slide: self.store.slide(),
+        }
+    }
+
+    /// Asks the store, and waits no longer than `patience`; `None` while it hangs.
+    pub async fn stored_within(self: &Arc<Self>, patience: Duration) -> Option<Stored> {
+        let board = Arc::clone(self);
+        let asked = async {
+            let turn = Arc::clone(&board.asking).acquire_owned().await.ok()?;
+            let stored = spawn_blocking(move || {
+                let stored = board.stored();
+                drop(turn);
+                stored
+            });
+            stored.await.ok()
+        };
+        timeout(patience, asked).await.ok().flatten()
+    }
+
+    /// How everything is.
+    pub fn health(&self, stored: &Stored) -> HealthMessage {
+        let (camera, fields) = self.control.health();
         HealthMessage {
             schema: HealthMessage::SCHEMA.into(),
             device: self.device.clone(),
@@ -79,14 +123,14 @@ impl Board {
             uptime_s: self.started.elapsed().as_secs(),
             camera,
             fields,
-            store,
-            drops,
+            store: stored.health.clone(),
+            drops: stored.drops,
             broker: self.link(|link| link.health.clone()),
             temperature_c: machine::temperature_c(),
             throttled: machine::throttled(),
             memory_mb: machine::memory_mb(),
             written_mb: machine::written_mb(),
-            disk_free_mb: folder.and_then(|folder| machine::disk_free_mb(&folder)),
+            disk_free_mb: stored.disk_free_mb,
         }
     }
 }

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::{Picture, to_json};
 use crate::control::Control;
+use crate::pulse::Pulse;
 use crate::store::{Answer, Store, StoreError};
 
 /// The most bytes of a command.
@@ -53,6 +54,8 @@ pub struct Commands {
     started: Instant,
     store: Arc<Store>,
     control: Arc<Control>,
+    /// That of the stage that hands commands over: some take long.
+    pulse: Arc<Pulse>,
     quality: u8,
     /// First words of topics that answers must not go to, besides our own.
     reserved: Vec<String>,
@@ -86,6 +89,7 @@ impl Commands {
         boot_id: Uuid,
         store: Arc<Store>,
         control: Arc<Control>,
+        pulse: Arc<Pulse>,
         quality: u8,
         announced: &[(String, Bytes)],
     ) -> Self {
@@ -98,6 +102,7 @@ impl Commands {
             started: Instant::now(),
             store,
             control,
+            pulse,
             quality,
             reserved: words.map(str::to_owned).collect(),
             limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
@@ -269,7 +274,10 @@ impl Commands {
                 })))
             }
             Command::ResultsResend(Resend { from, to, series }) => {
-                let resent = self.store.resend(series, from, to).map_err(in_words)?;
+                let resent = self
+                    .store
+                    .resend(series, from, to, || self.pulse.beat())
+                    .map_err(in_words)?;
                 let missing = (to - from).saturating_add(1).saturating_sub(resent);
                 Ok(Done::Result(result(&Resent { resent, missing })))
             }
@@ -364,6 +372,7 @@ fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
 mod tests {
     use super::*;
     use crate::control::{Analysed, LastField};
+    use crate::pulse::{Pulses, Stage};
     use crate::store::tests::{commit, store_in_memory};
     use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
@@ -383,6 +392,7 @@ mod tests {
             Uuid::from_u128(1),
             Arc::clone(&store),
             Arc::clone(&control),
+            Arc::new(Arc::new(Pulses::default()).begin(Stage::Delivery)),
             80,
             &[],
         );

@@ -20,7 +20,7 @@ use super::session::{Ended, Session};
 use super::{Options, Picture, to_json};
 use crate::control::Sight;
 use crate::health::Board;
-use crate::pulse::{BEAT, Pulse, Stage};
+use crate::pulse::{BEAT, Pulse};
 use crate::store::Store;
 
 /// A connection that has held for so long was no accident: the next wait is short again.
@@ -55,7 +55,7 @@ pub struct Delivery {
     pub(super) replies: Replies,
     pub(super) commands: Commands,
     pub(super) board: Arc<Board>,
-    pub(super) pulse: Pulse,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) changes: watch::Receiver<()>,
     /// Closed by the analysis when it has no more.
     pub(super) pictures: mpsc::Receiver<Picture>,
@@ -73,6 +73,7 @@ impl Delivery {
         options: Options,
         store: Arc<Store>,
         board: Arc<Board>,
+        pulse: Arc<Pulse>,
         commands: Commands,
         pictures: mpsc::Receiver<Picture>,
         ends: Ends,
@@ -87,7 +88,7 @@ impl Delivery {
             slide,
             replies: Replies::default(),
             commands,
-            pulse: board.pulses.begin(Stage::Delivery),
+            pulse,
             pictures,
             ends,
             online_since: None,
@@ -155,7 +156,7 @@ impl Delivery {
 
     /// How everything is.
     pub(super) fn health(&self) -> Bytes {
-        to_json(&self.board.health())
+        to_json(&self.board.health(&self.board.stored()))
     }
 
     /// What a live camera sees now, and what it does; `None` where there is none.
@@ -234,8 +235,10 @@ impl Delivery {
             .await
             .is_some()
         {}
-        self.store.flush();
-        let (health, _) = self.store.health();
+        let (health, _) = tokio::task::block_in_place(|| {
+            self.store.flush();
+            self.store.health()
+        });
         let delivered = Delivered {
             acknowledged: self.board.link(|link| link.health.acknowledged),
             waiting: health.pending,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::database::{Database, Trouble, used_bytes};
 use super::failpoint;
-use super::step::{Limits, Step};
+use super::step::{Limits, Pruned, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
 use crate::report::{self, Report};
 use crate::slide::{Slide, Wanted};
@@ -35,6 +35,8 @@ pub(super) struct Homes {
     /// When the disk is tried again.
     pub(super) retry_at: Instant,
     pub(super) set_aside: Vec<String>,
+    /// The most results that were known to be lost, by cause.
+    pub(super) most_drops: Drops,
     /// The slide that was begun last, open or closed.
     pub(super) slide: Option<Slide>,
     /// Acknowledged, but not written yet.
@@ -366,7 +368,7 @@ impl Homes {
         [on_disk, in_memory].into_iter().flatten().collect()
     }
 
-    pub(super) fn prune(&mut self) -> Drops {
+    pub(super) fn prune(&mut self) -> Pruned {
         let options = &self.options;
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 2);
         let limits = Limits {
@@ -391,7 +393,10 @@ impl Homes {
         self.write(|step, _| step.prune(limits))
             .unwrap_or_else(|error| {
                 warn!("old results can't be removed: {error}");
-                Drops::default()
+                Pruned {
+                    drops: Drops::default(),
+                    is_done: true,
+                }
             })
     }
 

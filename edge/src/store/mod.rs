@@ -165,6 +165,7 @@ impl Store {
             trouble: None,
             retry_at: Instant::now(),
             set_aside: Vec::new(),
+            most_drops: Drops::default(),
             slide: None,
             acknowledged: BTreeSet::new(),
             generation: 0,
@@ -401,11 +402,17 @@ impl Store {
     }
 
     /// Makes the fields `from` to `to` of a numbering (the current one, where none is named) pending again; gives how
-    /// many of them there still are.
+    /// many of them there still are. Calls `alive` after each step.
     ///
     /// # Errors
     /// [`StoreError::Range`] or [`StoreError::Unusable`].
-    pub fn resend(&self, series: Option<Uuid>, from: u64, to: u64) -> Result<u64, StoreError> {
+    pub fn resend(
+        &self,
+        series: Option<Uuid>,
+        from: u64,
+        to: u64,
+        alive: impl Fn(),
+    ) -> Result<u64, StoreError> {
         if from < 1 || from > to {
             return Err(StoreError::Range { from, to });
         }
@@ -415,11 +422,18 @@ impl Store {
         inner.write_acknowledged();
         inner.acknowledged.clear();
         let series = series.unwrap_or_else(|| inner.series());
-        let found = inner
-            .write_everywhere(|step| step.resend(series, from, to))
-            .map_err(|trouble| StoreError::Unusable(trouble.to_string()))?
-            .into_iter()
-            .sum();
+        let (mut found, mut from) = (0, Some(from));
+        while let Some(next) = from {
+            let steps = inner
+                .write_everywhere(|step| step.resend(series, next, to))
+                .map_err(|trouble| StoreError::Unusable(trouble.to_string()))?;
+            found += steps.iter().map(|(count, _)| count).sum::<u64>();
+            from = steps.iter().filter_map(|(_, next)| *next).min();
+            // Others get their turn.
+            drop(inner);
+            alive();
+            inner = self.lock();
+        }
         inner.generation += 1;
         drop(inner);
         self.changed.send_replace(());
@@ -441,26 +455,36 @@ impl Store {
         })
     }
 
-    /// What is to be done from time to time: the disk is tried again, old results go. Gives what was lost by that.
-    pub fn maintain(&self) -> Drops {
-        let mut inner = self.lock();
-        inner.recover();
-        inner.write_acknowledged();
-        let drops = inner.prune();
+    /// What is to be done from time to time: the disk is tried again, old results go. Calls `alive` after each step and gives
+    /// what was lost.
+    pub fn maintain(&self, alive: impl Fn()) -> Drops {
+        let mut drops = Drops::default();
+        loop {
+            let mut inner = self.lock();
+            inner.recover();
+            inner.write_acknowledged();
+            let pruned = inner.prune();
+            drop(inner);
+            alive();
+            drops.expired += pruned.drops.expired;
+            drops.no_room += pruned.drops.no_room;
+            if pruned.is_done {
+                break;
+            }
+        }
         if drops != Drops::default() {
             warn!(
                 "results given up before the broker had them: {} too old, {} without room",
                 drops.expired, drops.no_room
             );
         }
-        drop(inner);
         self.write_reports();
         drops
     }
 
-    /// How the store is, and what was lost in all.
+    /// How the store is, and what was lost in all: that never becomes less, also while the disk that counts can't be read.
     pub fn health(&self) -> (StoreHealth, Drops) {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let databases = || [&inner.disk, &inner.memory].into_iter().flatten();
         let (pending, pending_bytes) = inner.pending_totals();
         let mut drops = Drops::default();
@@ -469,6 +493,12 @@ impl Store {
             drops.no_room += more.no_room;
             drops.damaged += more.damaged;
         }
+        let most = &mut inner.most_drops;
+        most.expired = most.expired.max(drops.expired);
+        most.no_room = most.no_room.max(drops.no_room);
+        most.damaged = most.damaged.max(drops.damaged);
+        let drops = *most;
+        let databases = || [&inner.disk, &inner.memory].into_iter().flatten();
         let health = StoreHealth {
             state: match inner.memory {
                 Some(_) => StoreState::Memory,

@@ -28,6 +28,18 @@ pub(super) struct Limits {
     pub(super) expires_to: i64,
 }
 
+/// What a step removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pruned {
+    /// What was lost by that.
+    pub(super) drops: Drops,
+    /// Whether nothing is left to be removed.
+    pub(super) is_done: bool,
+}
+
+/// So many messages one step removes or sends again: it holds the store, and a card is slow.
+const ROWS: u64 = 256;
+
 /// Changes of which all or none are made: those of a step that is dropped are not.
 pub(super) struct Step<'d> {
     pub(super) transaction: Transaction<'d>,
@@ -121,65 +133,89 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Makes the fields of a numbering from one number to another wait again; gives how many there are.
-    pub(super) fn resend(&self, series: Uuid, from: u64, to: u64) -> Result<u64, Trouble> {
+    /// Makes fields of a numbering from one number to another wait again, so many as one step may change; gives how many,
+    /// and the number to go on from if there may be more.
+    pub(super) fn resend(
+        &self,
+        series: Uuid,
+        from: u64,
+        to: u64,
+    ) -> Result<(u64, Option<u64>), Trouble> {
         // SQLite's integers are signed; a number beyond them was never given.
         let [from, to] = [from, to].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        let found = self.transaction.execute(
-            "UPDATE message SET acknowledged_at = NULL WHERE series = ?1 AND seq BETWEEN ?2 AND ?3",
-            params![series.as_bytes().as_slice(), from, to],
+        let mut update = self.transaction.prepare_cached(
+            "UPDATE message SET acknowledged_at = NULL WHERE n IN
+             (SELECT n FROM message WHERE series = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4)
+             RETURNING CAST(seq AS INTEGER)",
         )?;
-        Ok(found as u64)
+        let found = params![series.as_bytes().as_slice(), from, to, ROWS];
+        let (mut count, mut last) = (0, from);
+        for seq in update.query_map(found, |row| row.get(0))? {
+            count += 1;
+            last = last.max(seq?);
+        }
+        let next = last
+            .checked_add(1)
+            .and_then(|next| u64::try_from(next).ok());
+        Ok((count, next.filter(|_| count == ROWS)))
     }
 
     /// Removes what has been here for too long, then what has no room: first what was acknowledged, then the oldest that
-    /// was not. Gives what was lost by that.
-    pub(super) fn prune(&self, limits: Limits) -> Result<Drops, Trouble> {
+    /// was not. So much as one step may change; gives what was lost by that.
+    pub(super) fn prune(&self, limits: Limits) -> Result<Pruned, Trouble> {
         // A result from before the clock was set has no age.
         let now = now();
-        self.transaction.execute(
-            "DELETE FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2",
-            [clock::IS_SET, now - limits.keep_s],
-        )?;
+        let outdated = self.transaction.execute(
+            "DELETE FROM message WHERE n IN
+             (SELECT n FROM message WHERE acknowledged_at BETWEEN ?1 AND ?2 LIMIT ?3)",
+            params![clock::IS_SET, now - limits.keep_s, ROWS],
+        )? as u64;
         let expired = if now < clock::IS_SET {
             0
         } else {
             self.transaction.execute(
-                "DELETE FROM message WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2 AND n <= ?3",
-                [clock::IS_SET, now - limits.wait_s, limits.expires_to],
-            )?
+                "DELETE FROM message WHERE n IN
+                 (SELECT n FROM message
+                  WHERE acknowledged_at IS NULL AND committed_at BETWEEN ?1 AND ?2 AND n <= ?3 LIMIT ?4)",
+                params![clock::IS_SET, now - limits.wait_s, limits.expires_to, ROWS],
+            )? as u64
         };
         failpoint::hit("prune.age");
-        let mut no_room = 0;
-        while used_bytes(&self.transaction)? > limits.bytes {
+        let (mut removed, mut no_room) = (0, 0);
+        while removed < ROWS && used_bytes(&self.transaction)? > limits.bytes {
             let kept = self.transaction.execute(
                 "DELETE FROM message WHERE n IN
                  (SELECT n FROM message WHERE acknowledged_at IS NOT NULL ORDER BY n LIMIT 32)",
                 [],
-            )?;
+            )? as u64;
+            removed += kept;
             if kept == 0 {
                 // The newest stays, whatever the limit: it is what the technician looks at.
                 let dropped = self.transaction.execute(
                     "DELETE FROM message WHERE n IN (SELECT n FROM message ORDER BY n LIMIT 8)
                      AND n < (SELECT max(n) FROM message)",
                     [],
-                )?;
+                )? as u64;
                 if dropped == 0 {
                     break;
                 }
+                removed += dropped;
                 no_room += dropped;
             }
             failpoint::hit("prune.room");
         }
         let drops = Drops {
-            expired: expired as u64,
-            no_room: no_room as u64,
+            expired,
+            no_room,
             damaged: 0,
         };
         if drops != Drops::default() {
             self.count_drops(drops)?;
         }
-        Ok(drops)
+        Ok(Pruned {
+            drops,
+            is_done: outdated.max(expired).max(removed) < ROWS,
+        })
     }
 
     /// Makes the changes last.

@@ -181,14 +181,19 @@ fn what_was_acknowledged_can_be_made_pending_again() {
         store.acknowledge(message.id);
     }
     assert!(store.is_delivered() && all_pending(&store).is_empty());
-    assert_eq!(store.resend(None, 4, 6).unwrap(), 3);
+    assert_eq!(store.resend(None, 4, 6, || {}).unwrap(), 3);
     // The same cursor finds them, though they lie before it.
     assert_eq!(seqs(&store.pending(&mut cursor, 100, 1 << 20)), [4, 5, 6]);
-    assert_eq!(store.resend(Some(Uuid::from_u128(9)), 1, 10).unwrap(), 0);
-    assert_eq!(store.resend(None, 9, u64::MAX).unwrap(), 2);
+    assert_eq!(
+        store
+            .resend(Some(Uuid::from_u128(9)), 1, 10, || {})
+            .unwrap(),
+        0
+    );
+    assert_eq!(store.resend(None, 9, u64::MAX, || {}).unwrap(), 2);
     for (from, to) in [(0, 3), (4, 3)] {
         assert!(matches!(
-            store.resend(None, from, to),
+            store.resend(None, from, to, || {}),
             Err(StoreError::Range { .. })
         ));
     }
@@ -209,18 +214,57 @@ fn what_has_no_room_goes_delivered_first_and_is_counted() {
     for message in all_pending(&store).iter().take(40) {
         store.acknowledge(message.id);
     }
-    assert_eq!(store.maintain(), Drops::default());
+    assert_eq!(store.maintain(|| {}), Drops::default());
     assert_eq!(seqs(&all_pending(&store)), (41..=60).collect::<Vec<_>>());
     for _ in 0..60 {
         commit_sized(&store, padding);
     }
-    let drops = store.maintain();
+    let drops = store.maintain(|| {});
     let left = seqs(&all_pending(&store));
     assert_eq!(drops.no_room + left.len() as u64, 80, "{drops:?}");
     assert!(drops.no_room > 30 && left.len() > 20, "{drops:?}");
     assert_eq!(left.last(), Some(&120));
     drop(store);
     assert_eq!(open(&dir).health().1, drops);
+}
+
+#[test]
+fn much_is_removed_and_sent_again_step_by_step() {
+    const MANY: u64 = 600;
+    let dir = TempDir::new().unwrap();
+    let path = file(&dir);
+    let store = Store::open(options(Some(path.clone()))).unwrap();
+    for _ in 0..MANY {
+        commit(&store);
+    }
+    let acknowledge_all = |store: &Store| {
+        let mut cursor = Cursor::default();
+        for message in store.pending(&mut cursor, 1000, 1 << 30) {
+            store.acknowledge(message.id);
+        }
+        store.flush();
+    };
+    acknowledge_all(&store);
+    let steps = Cell::new(0);
+    let alive = || steps.set(steps.get() + 1);
+    assert_eq!(store.resend(None, 2, u64::MAX, alive).unwrap(), MANY - 1);
+    assert_eq!(seqs(&all_pending(&store)), (2..=MANY).collect::<Vec<_>>());
+    assert!(steps.get() > 2, "all in {} steps", steps.get());
+    acknowledge_all(&store);
+    drop(store);
+
+    let store = Store::open(Options {
+        keep: Duration::ZERO,
+        ..options(Some(path))
+    })
+    .unwrap();
+    assert_eq!(store.health().0.kept, MANY);
+    steps.set(0);
+    assert_eq!(store.maintain(alive), Drops::default());
+    // Not where the clock was never set: then nothing has an age.
+    let is_set = Timestamp::now().as_second() > 1_767_225_600;
+    assert_eq!(store.health().0.kept, if is_set { 0 } else { MANY });
+    assert!(!is_set || steps.get() > 2, "all in {} steps", steps.get());
 }
 
 #[test]
@@ -232,7 +276,7 @@ fn what_waits_too_long_is_given_up_and_counted() {
     .unwrap();
     commit(&store);
     std::thread::sleep(Duration::from_millis(1100));
-    let drops = store.maintain();
+    let drops = store.maintain(|| {});
     // Not where the clock was never set: then nothing has an age.
     let is_set = Timestamp::now().as_second() > 1_767_225_600;
     assert_eq!(drops.expired, u64::from(is_set));
@@ -260,10 +304,10 @@ fn a_clock_that_jumps_ages_nothing_that_was_committed_since_the_start() {
         .unwrap();
     inner.opened = Instant::now().checked_sub(HOUR + HOUR / 60).unwrap();
     drop(inner);
-    assert_eq!(store.maintain().expired, 1);
+    assert_eq!(store.maintain(|| {}).expired, 1);
     assert_eq!(seqs(&all_pending(&store)), [2]);
     store.lock().opened = Instant::now().checked_sub(2 * HOUR).unwrap();
-    assert_eq!(store.maintain().expired, 1);
+    assert_eq!(store.maintain(|| {}).expired, 1);
 }
 
 #[test]
@@ -308,7 +352,7 @@ fn what_is_sent_again_is_so_even_while_its_acknowledgement_can_t_be_written() {
     store.flush();
     assert_eq!(all_pending(&store), []);
     let series = store.lock().disk.as_ref().unwrap().series();
-    assert_eq!(store.resend(Some(series), 1, 1).unwrap(), 1);
+    assert_eq!(store.resend(Some(series), 1, 1, || {}).unwrap(), 1);
     assert_eq!(seqs(&all_pending(&store)), [1]);
 }
 
@@ -547,7 +591,7 @@ fn a_slide_left_open_on_a_disk_that_could_not_be_read_is_closed_with_its_report(
     std::fs::remove_dir(file(&dir)).unwrap();
     std::fs::rename(&aside, file(&dir)).unwrap();
     store.lock().retry_at = Instant::now();
-    store.maintain();
+    store.maintain(|| {});
     assert_eq!(store.slide().unwrap().id, new);
     // A repeat is known here, too.
     assert_eq!(store.answer("r").as_deref(), Some(&b"{}"[..]));
@@ -640,7 +684,7 @@ fn without_a_disk_results_stay_in_memory_and_move_there_when_it_is_back() {
     std::fs::remove_dir(file(&dir)).unwrap();
     std::fs::rename(&aside, file(&dir)).unwrap();
     store.lock().retry_at = Instant::now();
-    store.maintain();
+    store.maintain(|| {});
     let (health, _) = store.health();
     assert_eq!((health.state, health.trouble), (StoreState::Disk, None));
     let next = commit(&store);
@@ -712,7 +756,7 @@ fn power_cut_child() {
     }
     commit_with(&store, 10_000, &[suspect(0.5)]);
     store.lock().retry_at = Instant::now();
-    store.maintain();
+    store.maintain(|| {});
     for round in 0..3 {
         let number = Cell::new(0);
         let request = format!("r{round}-{}", std::process::id());
@@ -733,7 +777,7 @@ fn power_cut_child() {
             store.acknowledge(message.id);
         }
         store.flush();
-        store.maintain();
+        store.maintain(|| {});
     }
     log("end".into());
 }
@@ -933,7 +977,7 @@ fn a_report_that_can_t_be_written_is_written_later_and_is_what_was_published() {
     // A file where the folder should be.
     std::fs::write(reports(&file(&dir)), "").unwrap();
     store.start_slide("B".parse().unwrap(), None).unwrap();
-    store.maintain();
+    store.maintain(|| {});
     drop(store);
     std::fs::remove_file(reports(&file(&dir))).unwrap();
     let store = Store::open(Options {
@@ -985,7 +1029,7 @@ fn reports_of_slides_that_were_closed_in_memory_follow_to_the_disk() {
     assert!(!reports(&file(&dir)).exists());
     std::fs::remove_dir(file(&dir)).unwrap();
     store.lock().retry_at = Instant::now();
-    store.maintain();
+    store.maintain(|| {});
     assert_eq!(reported(&file(&dir), &closed), [0.7]);
     let open = store.stop_slide(None).unwrap().id;
     assert_eq!(reported(&file(&dir), &open), [0.4]);

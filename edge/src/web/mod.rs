@@ -21,7 +21,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
@@ -37,10 +36,12 @@ pub use page::BrokerInfo;
 
 /// Who comes when so many are there waits.
 const MOST_CONNECTIONS: usize = 32;
-/// A figure must be known within this time: the store may hang.
+/// The store must answer within this time: it may hang.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest time for a request's head.
 const HEAD: Duration = Duration::from_secs(10);
+/// The longest time that a client may keep a connection: who reads slowly, or not at all, keeps others out.
+const CONNECTION: Duration = Duration::from_secs(60);
 /// How long after an address could not be had it is tried again: it may come with the network.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -93,6 +94,8 @@ impl Site {
                     }
                 }
             };
+            // Any free one may have been asked for.
+            let address = listener.local_addr().unwrap_or(address);
             info!("metrics at http://{address}/metrics");
             accept(listener, Arc::new(self)).await;
         }))
@@ -144,13 +147,9 @@ impl Site {
     }
 
     async fn metrics(&self) -> Response<Full<Bytes>> {
-        let board = Arc::clone(&self.board);
-        match timeout(PATIENCE, spawn_blocking(move || metrics::text(&board))).await {
-            Ok(Ok(text)) => respond(StatusCode::OK, metrics::CONTENT_TYPE, text.into()),
-            Ok(Err(_)) | Err(_) => {
-                said(StatusCode::SERVICE_UNAVAILABLE, "the store gives no answer")
-            }
-        }
+        let stored = self.board.stored_within(PATIENCE).await;
+        let text = metrics::text(&self.board, stored.as_ref());
+        respond(StatusCode::OK, metrics::CONTENT_TYPE, text.into())
     }
 
     fn health(&self) -> Response<Full<Bytes>> {
@@ -191,9 +190,8 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-            if let Err(error) = served {
+                .serve_connection(TokioIo::new(stream), answer);
+            if let Ok(Err(error)) = timeout(CONNECTION, served).await {
                 debug!("a request ended: {error}");
             }
             drop(permit);

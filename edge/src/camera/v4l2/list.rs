@@ -215,6 +215,32 @@ pub fn describe(found: Found, wish: &CameraConfig) -> Description {
     }
 }
 
+/// The camera that a config gets now, and how it would send, as far as that can be told without starting it.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub fn expected(wish: &CameraConfig) -> Result<(Found, Mode), String> {
+    let mut passed_over = Vec::new();
+    for found in candidates(&wish.device, None, &cameras())? {
+        let Description {
+            found,
+            choice,
+            problem,
+            ..
+        } = describe(found, wish);
+        match choice {
+            Some(mode) => return Ok((found, mode)),
+            None => passed_over.push(format!(
+                "{} ({}) can't be used: {}",
+                found.name(),
+                found.path.display(),
+                problem.unwrap_or_default()
+            )),
+        }
+    }
+    Err(passed_over.join("; "))
+}
+
 /// A camera that was used and is to be found again.
 #[derive(Clone, Debug)]
 pub struct Known {

@@ -35,7 +35,7 @@ use host::{Host, Machine, Opened, Stream};
 use list::Known;
 use sys::Filled;
 
-pub use list::{Description, cameras, describe};
+pub use list::{Description, cameras, describe, expected};
 pub use trouble::{Kind as TroubleKind, Trouble};
 
 /// Until the first attempt to open a lost camera again.

@@ -9,10 +9,11 @@
     reason = "V4L2 is C structures and memory shared with the kernel"
 )]
 
+use std::cell::Cell;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{mem, ptr, slice};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -111,7 +112,13 @@ impl Format {
 /// An open device node.
 pub(super) struct Node {
     device: Device,
+    /// Whether it let a request wait for long and failed: it is asked nothing more.
+    is_stuck: Cell<bool>,
 }
+
+/// Longer than any camera takes to refuse something. One that hangs lets each request wait for some seconds, and a camera
+/// with many controls would hold us for minutes.
+const STUCK: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Opens a node for reading and writing, without waiting for anything.
@@ -119,20 +126,31 @@ impl Node {
         if path.as_os_str().as_bytes().contains(&0) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Device::with_path(path).map(|device| Self { device })
+        Device::with_path(path).map(|device| Self {
+            device,
+            is_stuck: Cell::new(false),
+        })
     }
 
     /// One request; a signal in between doesn't count.
     fn ask<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
         // The number of a request holds the size of its structure in 14 bits.
         assert_eq!((request >> 16) as usize & 0x3FFF, size_of::<T>());
+        if self.is_stuck.get() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let begun = Instant::now();
         loop {
             let argument = ptr::from_mut(argument).cast();
             // SAFETY: the kernel reads and writes as many bytes as the number of the request says, which are those of
             // the argument; it follows no pointer in it, for memory shared with us is asked for by MMAP only.
             match unsafe { v4l2::ioctl(self.device.handle().fd(), request, argument) } {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                result => {
+                    self.is_stuck
+                        .set(result.is_err() && begun.elapsed() > STUCK);
+                    return result;
+                }
             }
         }
     }
