@@ -77,8 +77,7 @@ case "${1:-}" in
     ;;
 --purge)
     no_backoff
-    # The last handful of files would keep the folders; what a person put there goes as well, as asked for.
-    # Where one is a disk of its own, the empty folder stays.
+    # With what a person put there. Where one is a disk of its own, the empty folder stays.
     rm -rf /var/lib/smearscope /var/cache/smearscope /var/log/smearscope /etc/smearscope || true
     if getent passwd smearscope >/dev/null; then
         userdel smearscope

@@ -15,8 +15,6 @@ fail() {
     exit 1
 }
 
-was_there=no
-if [ -e $config ]; then was_there=yes; fi
 case "$package" in
 *.deb)
     # A config that was changed here is kept, whatever the package brings. What it depends on may have to be fetched.
@@ -26,16 +24,20 @@ case "$package" in
         fail "the package can't be installed; dpkg has said why."
     ;;
 *.tar.gz)
-    tar --extract --gzip --file "$package" --directory "$(dirname "$package")"
+    tar -xzf "$package" -C "$(dirname "$package")"
     sh "${package%.tar.gz}/install.sh" || fail "install.sh has failed and said why."
     ;;
 *) fail "$package is neither a .deb nor a .tar.gz." ;;
 esac
-if [ $was_there = no ] && [ "$preset" != - ]; then
-    presets=/usr/share/smearscope/presets
-    [ -f "$presets/$preset.toml" ] ||
-        fail "there is no preset $preset; there are: $(cd $presets && echo *.toml | sed 's/\.toml//g')"
-    cp "$presets/$preset.toml" $config
+if [ "$preset" != - ]; then
+    shared=/usr/share/smearscope
+    [ -f "$shared/presets/$preset.toml" ] ||
+        fail "there is no preset $preset; there are: $(cd $shared/presets && echo *.toml | sed 's/\.toml//g')"
+    if cmp -s $config $shared/edge.toml; then
+        cp "$shared/presets/$preset.toml" $config
+    elif ! cmp -s $config "$shared/presets/$preset.toml"; then
+        say "kept $config, which somebody has written; the preset $preset is not used"
+    fi
 fi
 if [ "$device" != - ]; then
     [ ! -e $overrides ] || sed -i '/^SMEARSCOPE_DEVICE_ID=/d' $overrides

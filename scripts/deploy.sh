@@ -6,7 +6,7 @@
 # PORT    of its sshd, if not 22
 # DEB     the package: a .deb, or the .tar.gz for a board without dpkg
 # BINARY  or a program to be packed; without both, one is built: `cargo build`, or `make cross` for another processor
-# PRESET  where there is no config yet: begin with that of /usr/share/smearscope/presets/PRESET.toml
+# PRESET  where nobody has written a config yet: begin with /usr/share/smearscope/presets/PRESET.toml
 # DEVICE  this board's name in all topics (SMEARSCOPE_DEVICE_ID in its /etc/smearscope/edge.env)
 # WAIT    seconds until the first message, 120 if not said
 set -euo pipefail
