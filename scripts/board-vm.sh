@@ -29,13 +29,12 @@ vm="$SMEARSCOPE_DEPS/vm"
     mkfs.ext4 -q -F "$shared/disk2"
 }
 cp "$SMEARSCOPE_ROOT/tests/vm/guest.sh" "$shared/guest.sh"
-# Emulated, not by KVM, as scripts/vm.sh is; so slowly, on a busy machine, that the kernel would take its timer for broken if
-# it were let check it. A disk that says "written" has written: qemu's default, and what a power cut
+# Emulated, not by KVM, as scripts/vm.sh is. A disk that says "written" has written: qemu's default, and what a power cut
 # is about.
 exec qemu-system-x86_64 -accel tcg -cpu max -m 1024 -nodefaults -display none -no-reboot "${serial[@]}" \
     -kernel "$vm/vmlinuz" -initrd "$vm/initrd" \
     -drive "file=$shared/disk,format=qcow2,if=virtio" -drive "file=$shared/disk2,format=raw,if=virtio" \
     -virtfs "local,path=$shared,mount_tag=shared,security_model=none" \
     -netdev "user,id=net${SSH_PORT:+,hostfwd=tcp:127.0.0.1:$SSH_PORT-:22}" -device virtio-net-pci,netdev=net,romfile= \
-    -append "console=ttyS0 panic=-1 quiet loglevel=4 edd=off mitigations=off tsc=reliable no_timer_check random.trust_cpu=on \
+    -append "console=ttyS0 panic=-1 quiet loglevel=4 edd=off mitigations=off tsc=reliable random.trust_cpu=on \
 smearscope_mode=board smearscope_disk=${DISK:-rw} systemd.show_status=no"
