@@ -14,6 +14,9 @@ use crate::{Running, lines};
 /// How long a command in the guest may take: emulated, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How the kernel says that it has waited for its timer in vain.
+const NO_TIMER: &str = "timer doesn't work";
+
 /// Where the guest reaches what listens on this machine's 127.0.0.1.
 pub const HOST: &str = "10.0.2.2";
 
@@ -53,7 +56,24 @@ impl Vm {
         Some(vm)
     }
 
+    /// Boots until it answers. An emulated timer that gets no processor for too long makes the kernel give up before it has
+    /// touched anything; then it is started again.
     fn start(script: &str, folder: &Path, options: &[(&str, &str)], end: &'static str) -> Self {
+        let begun = Instant::now();
+        loop {
+            let vm = Self::begin(script, folder, options, end);
+            loop {
+                match vm.next_line(begun) {
+                    Ok(line) if line == "ready" => return vm,
+                    Ok(_) => {}
+                    Err(RecvTimeoutError::Disconnected) if vm.console().contains(NO_TIMER) => break,
+                    Err(_) => panic!("booting: it doesn't answer: {}", vm.console()),
+                }
+            }
+        }
+    }
+
+    fn begin(script: &str, folder: &Path, options: &[(&str, &str)], end: &'static str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         // Should this thread or the whole test be killed, the kernel takes the machine with it.
         let mut child = Command::new("setpriv")
@@ -67,18 +87,13 @@ impl Vm {
             .stderr(fs::File::create(folder.join("qemu")).unwrap())
             .spawn()
             .unwrap();
-        let commands = child.stdin.take().unwrap();
-        let answers = lines(child.stdout.take().unwrap());
-        let vm = Self {
-            commands,
-            answers,
+        Self {
+            commands: child.stdin.take().unwrap(),
+            answers: lines(child.stdout.take().unwrap()),
             qemu: Running(child),
             folder: folder.to_owned(),
             end,
-        };
-        let begun = Instant::now();
-        while vm.line("booting", begun) != "ready" {}
-        vm
+        }
     }
 
     /// Runs one line of bash, in the folder, with the functions of `tests/vm/guest.sh`. Variables and background jobs stay.
@@ -94,8 +109,10 @@ impl Vm {
         loop {
             let line = self.line(command, begun);
             if let Some(status) = line.strip_prefix("status ") {
-                // The line before is empty, for commands that don't end theirs.
-                said.pop();
+                // The guest ends a line before, which is an empty one where the command has ended its own.
+                if said.last().is_some_and(String::is_empty) {
+                    said.pop();
+                }
                 return Answer {
                     status: status.parse().unwrap(),
                     said: said.join("\n"),
@@ -134,15 +151,19 @@ impl Vm {
     }
 
     fn line(&self, what: &str, begun: Instant) -> String {
-        let left = PATIENCE.saturating_sub(begun.elapsed());
-        match self
-            .answers
-            .recv_timeout(left.max(Duration::from_millis(1)))
-        {
-            Ok(line) => line.trim_end_matches('\r').to_owned(),
+        match self.next_line(begun) {
+            Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => panic!("{what}: no end in sight: {}", self.console()),
             Err(RecvTimeoutError::Disconnected) => panic!("{what}: it ended: {}", self.console()),
         }
+    }
+
+    fn next_line(&self, begun: Instant) -> Result<String, RecvTimeoutError> {
+        let left = PATIENCE.saturating_sub(begun.elapsed());
+        let line = self
+            .answers
+            .recv_timeout(left.max(Duration::from_millis(1)))?;
+        Ok(line.trim_end_matches('\r').to_owned())
     }
 
     /// Powers it off and holds that its kernel complained about nothing.
