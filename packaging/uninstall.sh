@@ -29,7 +29,7 @@ while read -r file; do
     rm -f "/$file"
 done <$files
 rm -f $files /usr/lib/smearscope/uninstall.sh
-# Ours alone; the others are everybody's.
-rmdir /usr/share/smearscope/presets /usr/share/smearscope /usr/share/doc/smearscope-edge /usr/lib/smearscope 2>/dev/null || true
+# Ours alone, unless somebody put something there; the others are everybody's.
+find /usr/share/smearscope /usr/share/doc/smearscope-edge /usr/lib/smearscope -depth -type d -exec rmdir {} \; 2>/dev/null || true
 systemctl daemon-reload
 ! command -v udevadm >/dev/null 2>&1 || udevadm control --reload || true

@@ -401,7 +401,8 @@ fn the_archive_installs_without_dpkg_and_leaves_nothing_behind() {
     board.sh("/usr/lib/smearscope/uninstall.sh");
     board.sh("test -s /var/lib/smearscope/results.sqlite -a -s /etc/smearscope/edge.toml");
     board.sh("! test -e /usr/bin/smearscope-edge");
-    board.sh("/opt/it/install.sh 2>&1 && /usr/lib/smearscope/uninstall.sh --purge");
+    board
+        .sh("/opt/it/install.sh 2>&1 && /usr/lib/smearscope/uninstall.sh --purge && rm -r /opt/it");
     assert_eq!(board.vm.try_sh(LEFT).said, "");
     board.nothing_is_lost();
     board.vm.off();
