@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use smearscope_common::message::{
-    BrokerHealth, Drops, HealthMessage, ModelRef, SlideMessage, StoreHealth,
+    BrokerHealth, Drops, HealthMessage, ModelRef, SlideMessage, StoreHealth, Throttling,
 };
 use smearscope_common::topic::DeviceId;
 use tokio::sync::Semaphore;
@@ -39,10 +39,14 @@ pub struct Board {
     asking: Arc<Semaphore>,
 }
 
-/// What the store tells.
+/// What the store tells, and the machine: what is read from files.
 pub struct Stored {
     health: StoreHealth,
     drops: Drops,
+    temperature_c: Option<f32>,
+    throttled: Option<Vec<Throttling>>,
+    memory_mb: Option<f64>,
+    written_mb: Option<f64>,
     disk_free_mb: Option<f64>,
     /// The count of the slide at hand.
     pub slide: Option<SlideMessage>,
@@ -85,13 +89,17 @@ impl Board {
         self.started_at
     }
 
-    /// Asks the store, and blocks while that writes.
+    /// Asks the store and the machine, and blocks while the store writes.
     pub fn stored(&self) -> Stored {
         let (health, drops) = self.store.health();
         let folder = self.store.folder();
         Stored {
             health,
             drops,
+            temperature_c: machine::temperature_c(),
+            throttled: machine::throttled(),
+            memory_mb: machine::memory_mb(),
+            written_mb: machine::written_mb(),
             disk_free_mb: folder.and_then(|folder| machine::disk_free_mb(&folder)),
             slide: self.store.slide(),
         }
@@ -126,10 +134,10 @@ impl Board {
             store: stored.health.clone(),
             drops: stored.drops,
             broker: self.link(|link| link.health.clone()),
-            temperature_c: machine::temperature_c(),
-            throttled: machine::throttled(),
-            memory_mb: machine::memory_mb(),
-            written_mb: machine::written_mb(),
+            temperature_c: stored.temperature_c,
+            throttled: stored.throttled.clone(),
+            memory_mb: stored.memory_mb,
+            written_mb: stored.written_mb,
             disk_free_mb: stored.disk_free_mb,
         }
     }
