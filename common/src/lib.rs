@@ -12,6 +12,7 @@ pub mod geometry;
 pub mod image;
 pub mod message;
 pub mod model_card;
+pub mod model_signature;
 pub mod parasitemia;
 pub mod score;
 pub mod segment;

@@ -6,6 +6,11 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::message::ModelHash;
+
+/// What the topics of models' bytes begin with. So no board may be called `models`.
+const MODELS: &str = "smearscope/models/";
+
 /// The name of a board on the wire: 1 to 64 of `A–Z a–z 0–9 _ -`, so that it can never
 /// break out of its place in a topic.
 #[derive(
@@ -72,6 +77,10 @@ pub enum Topic {
     ImageField,
     /// QoS 0: what the camera sees now.
     Live,
+    /// Retained, QoS 1: which model decides, and what becomes of the desired one.
+    Model,
+    /// Retained, QoS 1, to the board: the model to take.
+    ModelDesired,
     /// QoS 1, to the board: what to do.
     Command,
     /// QoS 1: the answer to a command that named no response topic.
@@ -80,7 +89,7 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Status,
         Self::Field,
         Self::Slide,
@@ -88,6 +97,8 @@ impl Topic {
         Self::Health,
         Self::ImageField,
         Self::Live,
+        Self::Model,
+        Self::ModelDesired,
         Self::Command,
         Self::CommandReply,
     ];
@@ -107,10 +118,25 @@ impl Topic {
             Self::Health => "health",
             Self::ImageField => "image/field",
             Self::Live => "live",
+            Self::Model => "model",
+            Self::ModelDesired => "model/desired",
             Self::Command => "command",
             Self::CommandReply => "command/reply",
         }
     }
+}
+
+/// Where a chunk of a model's file is, counted from 0: the same for all boards.
+pub fn model_chunk(model: &ModelHash, number: u32) -> String {
+    format!("{MODELS}{model}/{number}")
+}
+
+/// The model and the number of a chunk's topic; `None` for any other topic.
+pub fn of_model_chunk(topic: &str) -> Option<(ModelHash, u32)> {
+    let (model, number) = topic.strip_prefix(MODELS)?.split_once('/')?;
+    let (model, number): (ModelHash, u32) = (model.parse().ok()?, number.parse().ok()?);
+    // One number is written in one way only.
+    (model_chunk(&model, number) == topic).then_some((model, number))
 }
 
 #[cfg(test)]
@@ -128,5 +154,18 @@ mod tests {
             Topic::ImageField.of(&device),
             "smearscope/lab-3_A/image/field"
         );
+    }
+
+    #[test]
+    fn a_chunk_has_one_topic() {
+        let model: ModelHash = "0123456789abcdef".repeat(4).parse().unwrap();
+        let topic = model_chunk(&model, 12);
+        assert_eq!(topic, format!("smearscope/models/{model}/12"));
+        assert_eq!(of_model_chunk(&topic), Some((model.clone(), 12)));
+        for bad in ["+12", "012", "-1", "", "1/2", "4294967296"] {
+            let topic = format!("smearscope/models/{model}/{bad}");
+            assert_eq!(of_model_chunk(&topic), None, "{bad}");
+        }
+        assert_eq!(of_model_chunk("smearscope/models/12/1"), None);
     }
 }

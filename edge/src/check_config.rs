@@ -96,6 +96,13 @@ impl Report {
                 input_size: card.input.size,
                 threshold: card.threshold,
                 validation: card.validation.clone(),
+                trusted_keys: config
+                    .model
+                    .trusted_keys
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                max_mb: config.model.max_mb,
             },
         })
     }

@@ -66,7 +66,8 @@ pub enum Command {
     /// Look after models
     #[command(
         subcommand,
-        after_help = "Example:\n  smearscope-edge model verify new.onnx"
+        after_help = "Examples:\n  smearscope-edge model verify new.onnx\n  \
+                      smearscope-edge model install new.onnx"
     )]
     Model(ModelCommand),
     /// Measure how fast this machine finds and judges cells
@@ -185,6 +186,50 @@ pub enum ModelCommand {
     /// Check a model's card, shapes and self-test in the engine that would run it
     #[command(after_help = "Example:\n  smearscope-edge model verify new.onnx --json")]
     Verify(VerifyArgs),
+    /// Take a signed model: checked as one that comes over MQTT, it decides from the next field on
+    #[command(
+        after_help = "Examples:\n  smearscope-edge model install new.onnx\n  \
+                      smearscope-edge model install new.onnx --signature new.minisig --config station.toml"
+    )]
+    Install(InstallArgs),
+    /// List the models on this board, the one that decides first
+    #[command(after_help = "Example:\n  smearscope-edge model list --json")]
+    List(ModelsArgs),
+    /// Go back to the model before; it decides from the next field on
+    #[command(after_help = "Example:\n  smearscope-edge model rollback")]
+    Rollback(ModelsArgs),
+    /// Tell what happened with models on this board
+    #[command(after_help = "Example:\n  smearscope-edge model history")]
+    History(ModelsArgs),
+}
+
+/// Which board's models.
+#[derive(Args)]
+pub struct ModelsArgs {
+    /// The board's config file (TOML)
+    #[arg(long, value_name = "FILE", default_value = "/etc/smearscope/edge.toml")]
+    pub config: PathBuf,
+    /// The folder of the models [default: `models` beside the results of that config; of one below /etc, which is a
+    /// service's, /var/lib/smearscope/models]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `model install`
+#[derive(Args)]
+pub struct InstallArgs {
+    /// The .onnx file
+    #[arg(value_name = "FILE")]
+    pub model: PathBuf,
+    /// Its signature [default: FILE.minisig]
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Whose models
+    #[command(flatten)]
+    pub of: ModelsArgs,
 }
 
 /// `model verify`

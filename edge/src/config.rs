@@ -6,6 +6,7 @@ mod homeassistant;
 mod http;
 mod known;
 mod meant;
+mod model;
 mod mqtt;
 mod overrides;
 mod reader;
@@ -14,8 +15,7 @@ mod source;
 mod store;
 mod tree;
 
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -27,6 +27,7 @@ use crate::field::GateOptions;
 pub use fault::Fault;
 pub use homeassistant::HomeAssistant;
 pub use http::Http;
+pub use model::ModelConfig;
 pub use mqtt::Mqtt;
 pub use overrides::Overrides;
 pub use slide::Slide;
@@ -79,16 +80,6 @@ pub struct Config {
 pub struct Device {
     /// The board's name in all topics. No default: two boards must never share one.
     pub id: DeviceId,
-}
-
-/// `[model]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelConfig {
-    /// The .onnx file. Default: the model inside the program.
-    pub path: Option<PathBuf>,
-    /// Threads that classify cells. Default: one for each core.
-    pub workers: Option<NonZeroUsize>,
 }
 
 /// `[image]`
@@ -185,6 +176,7 @@ impl Config {
             ("mqtt", self.mqtt.check()),
             ("source", source),
             ("gate", self.gate.check()),
+            ("model", self.model.check()),
             ("store", self.store.check()),
             ("slide", self.slide.check()),
             ("image", self.image.check()),

@@ -7,52 +7,44 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use smearscope_common::engine::Model;
-use smearscope_common::image::encode_jpeg;
-use smearscope_common::message::FieldMessage;
-use smearscope_common::parasitemia::Counts;
-use smearscope_common::topic::DeviceId;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
-use uuid::Uuid;
+use tracing::info;
 
-use crate::analyze::Analyzer;
+use crate::analysis::Analysis;
 use crate::camera::{Camera, Frame};
-use crate::clock;
 use crate::config::Image;
-use crate::control::{Analysed, Control, LastField};
-use crate::counting::Counting;
+use crate::control::Control;
 use crate::health::Board;
 use crate::live::Live;
-use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options, Picture, to_json};
+use crate::models::{AtWork, Models, Updates};
+use crate::mqtt::{Commands, Delivered, Delivery, Ends, Options};
 use crate::pulse::{Pulse, Stage};
-use crate::slide::{Judge, Seen, most_suspicious};
 use crate::store::Store;
 use crate::supervisor;
-use crate::timing::Step;
-use crate::words;
 
 /// How long a signal leaves for what is not delivered.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the store is looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
+/// How often it is looked for models that were installed by hand.
+const REFRESH: Duration = Duration::from_secs(2);
 
 /// Everything that a station needs to begin.
 pub struct Station {
-    /// The board.
-    pub device: DeviceId,
-    /// What judges the cells.
-    pub model: Arc<Model>,
+    /// What judges the cells first.
+    pub at_work: AtWork,
     /// Threads that do.
     pub workers: NonZeroUsize,
+    /// How long the bytes of a new model may take.
+    pub receive_within: Duration,
     /// Where fields come from.
     pub source: Source,
     /// Where results go first.
@@ -134,20 +126,22 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     let (control, pulses) = (Arc::clone(&board.control), Arc::clone(&board.pulses));
     let pulse = Arc::new(pulses.begin(Stage::Delivery));
     let commands = Commands::new(
-        station.device.clone(),
-        board.boot_id,
+        Arc::clone(&board),
         Arc::clone(&store),
-        Arc::clone(&control),
         Arc::clone(&pulse),
         station.image.quality,
         &options.announcements,
     );
+    let (updates, door) = Updates::new(Arc::clone(&board.models), station.receive_within);
+    let _updates = AbortOnDropHandle::new(tokio::spawn(updates.run()));
+    let _refresh = AbortOnDropHandle::new(tokio::spawn(refresh(Arc::clone(&board.models))));
     let delivery = Delivery::new(
         options,
         Arc::clone(&store),
         Arc::clone(&board),
         pulse,
         commands,
+        door,
         pictures_in,
         Ends {
             stop: shutdown.stop.clone(),
@@ -161,10 +155,9 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
 
     let stop = shutdown.stop.clone();
     let analysis = Analysis {
-        device: station.device,
+        board: Arc::clone(&board),
         store: Arc::clone(&store),
-        control: Arc::clone(&control),
-        boot_id: board.boot_id,
+        workers: station.workers,
         image: station.image,
         remembered: match &station.source {
             Source::Played(_) => 0,
@@ -174,8 +167,8 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         pulse: pulses.begin(Stage::Analysis),
         runtime: Handle::current(),
     };
-    let (model, workers) = (station.model, station.workers);
-    let analysis = spawn_blocking(move || analysis.run(&model, workers, frames_in, &pictures));
+    let at_work = station.at_work;
+    let analysis = spawn_blocking(move || analysis.run(at_work, frames_in, &pictures));
     let capture = tokio::spawn(capture(
         station.source,
         control,
@@ -224,6 +217,18 @@ async fn keep_up(store: Arc<Store>, pulse: Pulse) {
         let (store, alive) = (Arc::clone(&store), Arc::clone(&pulse));
         // It has told what there is to tell; a panic in it is not worth the station's life.
         let _ = spawn_blocking(move || store.maintain(|| alive.beat())).await;
+    }
+}
+
+/// Looks from time to time whether somebody has installed a model by hand.
+async fn refresh(models: Arc<Models>) {
+    let mut pace = interval(REFRESH);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        let models = Arc::clone(&models);
+        // It has told what there is to tell.
+        let _ = spawn_blocking(move || models.refresh()).await;
     }
 }
 
@@ -300,136 +305,4 @@ async fn play(
         }
     }
     Ok(())
-}
-
-/// What turns frames into results.
-struct Analysis {
-    device: DeviceId,
-    store: Arc<Store>,
-    control: Arc<Control>,
-    boot_id: Uuid,
-    image: Image,
-    /// How many fields a live camera's may overlap.
-    remembered: usize,
-    stop: CancellationToken,
-    pulse: Pulse,
-    runtime: Handle,
-}
-
-impl Analysis {
-    /// Analyses what comes, on this thread and its workers, and commits each result before the next is begun.
-    fn run(
-        self,
-        model: &Model,
-        workers: NonZeroUsize,
-        mut frames: mpsc::Receiver<Frame>,
-        pictures: &mpsc::Sender<Picture>,
-    ) -> anyhow::Result<()> {
-        let mut analyzer = Analyzer::new(model, workers)?;
-        let judge = Judge {
-            model: model.reference(),
-            validation: model.card().validation.clone(),
-        };
-        let mut last_image: Option<Instant> = None;
-        // What was doubtful in the field before: told again only when it is something else.
-        let mut doubtful = (false, false);
-        let mut counting = Counting::new(self.remembered);
-        loop {
-            self.control.free();
-            let next = self
-                .runtime
-                .block_on(self.pulse.while_waiting(frames.recv()));
-            let Some(frame) = next.filter(|_| !self.stop.is_cancelled()) else {
-                break;
-            };
-            self.control.busy();
-            let mut analysis = analyzer
-                .analyze(&frame.image, || self.pulse.beat())
-                .with_context(|| format!("cannot analyse {}", frame.source))?;
-            let timings = self.control.timings();
-            let timing = &analysis.timing_ms;
-            timings.took(Step::Segment, milliseconds(timing.segment));
-            timings.took(Step::Classify, milliseconds(timing.classify));
-            let joining = counting.count(&frame, &mut analysis, self.store.open_slide());
-            let (id, overlap) = (frame.id, joining.overlap);
-            let mut field = FieldMessage {
-                schema: FieldMessage::SCHEMA.into(),
-                id,
-                device: self.device.clone(),
-                // The store's to give.
-                seq: 0,
-                series: Uuid::nil(),
-                boot_id: self.boot_id,
-                slide: None,
-                captured_at: frame.captured_at,
-                clock_synchronised: clock::is_synchronised(),
-                source: frame.source,
-                counted: Counts::default(),
-                overlap,
-                analysis,
-                model: model.reference(),
-            };
-            let counts = field.analysis.counts;
-            let wanted = self.store.wanted_suspects();
-            let suspects = most_suspicious(&frame.image, &joining.cells, wanted)
-                .context("cannot encode a cell's picture")?;
-            let seen = Seen {
-                counted: joining.counted,
-                not_counted: joining.not_counted,
-                focus: field.analysis.quality.focus,
-                judge: &judge,
-                suspects: &suspects,
-            };
-            let begun = Instant::now();
-            let place = self.store.commit(&seen, |place| {
-                field.seq = place.seq;
-                field.series = place.series;
-                field.slide.clone_from(&place.slide);
-                field.counted = place.counted;
-                (id, to_json(&field))
-            })?;
-            timings.took(Step::Commit, begun.elapsed());
-            let seq = place.seq;
-            info!(
-                "field {seq} ({}): {} cells, {} parasitized, {:.0} ms",
-                field.source, counts.cells, counts.parasitized, field.analysis.timing_ms.total
-            );
-            let quality = &field.analysis.quality;
-            let now = (quality.objective_too_low, quality.crowded);
-            if std::mem::replace(&mut doubtful, now) != now {
-                for doubt in words::doubts(quality) {
-                    warn!("field {seq}: {doubt}");
-                }
-            }
-            let every = Duration::from_millis(self.image.interval_ms);
-            if self.image.enabled && last_image.is_none_or(|at| at.elapsed() >= every) {
-                last_image = Some(Instant::now());
-                let jpeg = encode_jpeg(&frame.image, self.image.quality)
-                    .context("cannot encode the picture")?;
-                // The network is behind: the next picture is newer.
-                let _ = pictures.try_send(Picture {
-                    field_id: id,
-                    jpeg: jpeg.into(),
-                });
-            }
-            let last = LastField {
-                id,
-                image: Arc::new(frame.image),
-            };
-            self.control.analysed(Analysed {
-                source: &field.source,
-                focus: quality.focus,
-                cell_diameter: quality.cell_diameter,
-                repeats: overlap.map_or(0, |overlap| overlap.repeats),
-                overlap_is_uncertain: overlap.is_some_and(|overlap| overlap.is_uncertain),
-                field: last,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// A time as messages have it.
-fn milliseconds(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }

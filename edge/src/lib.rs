@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod analysis;
 mod analyze;
 mod analyze_command;
 mod bench;
@@ -17,6 +18,7 @@ mod control;
 mod counting;
 mod daemon;
 mod exit;
+mod failpoint;
 pub mod field;
 #[doc(hidden)]
 pub mod fuzz;
@@ -26,6 +28,8 @@ mod log;
 mod memory;
 mod metrics;
 mod model;
+mod model_command;
+mod models;
 mod mqtt;
 mod named_file;
 mod overlay;
@@ -40,6 +44,7 @@ mod timing;
 mod truth;
 mod verify;
 mod web;
+mod whole_file;
 mod words;
 
 use std::process::ExitCode;
@@ -61,6 +66,10 @@ pub fn main() -> ExitCode {
         Command::Cameras(args) => cameras::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Model(ModelCommand::Verify(args)) => verify::run(&args),
+        Command::Model(ModelCommand::Install(args)) => model_command::install(&args),
+        Command::Model(ModelCommand::List(args)) => model_command::list(&args),
+        Command::Model(ModelCommand::Rollback(args)) => model_command::rollback(&args),
+        Command::Model(ModelCommand::History(args)) => model_command::history(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
     })

@@ -66,13 +66,14 @@ impl Scrape {
 
     fn all(&mut self, board: &Board, stored: &Stored) {
         let health = board.health(stored);
+        let model = board.models.at_work();
         let info = Family::<Build, Figure>::default();
         info.get_or_create(&Build {
             version: env!("CARGO_PKG_VERSION"),
             device: board.device.to_string(),
-            model: board.model.name.clone(),
-            model_version: board.model.version.clone(),
-            model_sha256: board.model.sha256.clone(),
+            model: model.name,
+            model_version: model.version,
+            model_sha256: model.sha256,
         })
         .set(1.0);
         self.0

@@ -1,9 +1,12 @@
 //! Which model decides: a file, or the one inside the program.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Context;
-use smearscope_common::engine::{Blocks, Model};
+use sha2::{Digest, Sha256};
+use smearscope_common::engine::{Blocks, Model, read_card};
+use smearscope_common::message::ModelRef;
 
 use crate::exit::OrBadInput;
 
@@ -43,9 +46,33 @@ pub fn load_untested(path: Option<&Path>, blocks: Blocks) -> anyhow::Result<Mode
         .or_bad_input()
 }
 
+/// The name of the model inside the program.
+pub fn default_reference() -> ModelRef {
+    static NAME: OnceLock<ModelRef> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let card = read_card(DEFAULT).expect("the model inside the program has a card: a test reads it");
+        ModelRef {
+            name: card.name,
+            version: card.version,
+            sha256: hex::encode(Sha256::digest(DEFAULT)),
+        }
+    })
+    .clone()
+}
+
 fn name_of(path: Option<&Path>) -> String {
     match path {
         Some(path) => path.display().to_string(),
         None => "the default model".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_inside_the_program_is_named_as_it_is_when_loaded() {
+        assert_eq!(load(None).unwrap().reference(), default_reference());
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{self, Config, HomeAssistant, Image, Source};
 use crate::daemon::{self, Played, Shutdown, Station};
 use crate::health::Board;
 use crate::live::Live;
-use crate::model;
+use crate::models::{self, Models};
 use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
 use crate::slide::Rules;
 use crate::store::{self, Store};
@@ -93,19 +93,25 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             discovery::announcement(&config.device.id, env!("CARGO_PKG_VERSION")),
         )],
     };
-    let model = Arc::new(model::load(config.model.path.as_deref())?);
-    if let Some(doubt) = config.slide.doubt(model.card().validation.as_ref()) {
+    let (models, at_work) = Models::open(models::Options {
+        path: config.model.path.clone(),
+        folder: Some(config.store.models(&config.device.id)?),
+        demands: config.model.demands(&config.device.id),
+    })?;
+    let validation = at_work.model.card().validation.as_ref();
+    if let Some(doubt) = config.slide.doubt(validation) {
         warn!("{doubt}");
     }
     let store = Arc::new(store);
     let announcements = mqtt::announcements(&store, announced);
     let board = Board::new(
         config.device.id.clone(),
-        model.reference(),
+        Arc::new(models),
         Arc::clone(&store),
     );
     Ok(Station {
-        device: config.device.id.clone(),
+        at_work,
+        receive_within: config.model.receive_within(),
         workers: config.model.workers.unwrap_or_else(all_cores),
         source,
         image: config.image,
@@ -114,13 +120,11 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
             transport,
             credentials,
             device: config.device.id,
-            model: model.reference(),
             boot_id: board.boot_id,
             announcements,
         },
         store,
         board: Arc::new(board),
-        model,
     })
 }
 
@@ -135,7 +139,13 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
         Some(folder) => Box::new(Replay::open(folder, false)?),
         None => Box::new(Synthetic::new(SmearSpec::default(), 1)),
     };
-    let model = Arc::new(model::load(args.model.as_deref())?);
+    let model_config = config::ModelConfig::default();
+    // A demo leaves nothing behind: it keeps no models, either.
+    let (models, at_work) = Models::open(models::Options {
+        path: args.model.clone(),
+        folder: None,
+        demands: model_config.demands(&args.device),
+    })?;
     let fields = args.fields.map(u64::from);
     runtime()?.block_on(async {
         let shutdown = Shutdown::on_signals()?;
@@ -167,7 +177,7 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             auto_start: true,
         })?;
         let store = Arc::new(store);
-        let board = Board::new(args.device.clone(), model.reference(), Arc::clone(&store));
+        let board = Board::new(args.device.clone(), Arc::new(models), Arc::clone(&store));
         let board = Arc::new(board);
         let listener = web::listen(args.http).await?;
         let page = listener
@@ -178,7 +188,8 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             .serve(listener);
         tell(page, &url, &info)?;
         let station = Station {
-            device: args.device.clone(),
+            at_work,
+            receive_within: model_config.receive_within(),
             workers: all_cores(),
             source: daemon::Source::Played(Played {
                 camera,
@@ -196,13 +207,11 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 transport,
                 credentials: None,
                 device: args.device,
-                model: model.reference(),
                 boot_id: board.boot_id,
                 announcements: Vec::new(),
             },
             store,
             board,
-            model,
         };
         let delivered = daemon::run(station, shutdown).await?;
         if let Some(wanted) = fields

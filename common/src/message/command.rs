@@ -10,14 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::SlideId;
+use super::brief::brief;
+use super::{ModelRollback, SlideId};
 use crate::topic::DeviceId;
 
 /// The longest `request_id` in characters.
 pub const MAX_REQUEST_ID: usize = 64;
-
-/// The longest reason of a refusal in characters.
-const MAX_REASON: usize = 200;
 
 /// What a sender calls its command, so that it knows the answer and that a repeat is done once: 1 to 64 printable ASCII
 /// characters.
@@ -89,7 +87,7 @@ pub struct Request {
     /// Chosen by the sender, new for each new command.
     pub request_id: RequestId,
     /// What to do: `slide.start`, `slide.stop`, `capture.pause`, `capture.resume`, `capture.once`, `image.get`,
-    /// `results.resend` or `ping`.
+    /// `results.resend`, `model.list`, `model.history`, `model.rollback` or `ping`.
     pub command: String,
     /// What the command needs to know; may be left out where that is nothing.
     #[serde(default)]
@@ -133,6 +131,9 @@ impl Request {
             "capture.once" => self.no_args(Command::CaptureOnce)?,
             "image.get" => self.no_args(Command::ImageGet)?,
             "results.resend" => Command::ResultsResend(self.args()?),
+            "model.list" => self.no_args(Command::ModelList)?,
+            "model.history" => self.no_args(Command::ModelHistory)?,
+            "model.rollback" => Command::ModelRollback(self.args()?),
             "ping" => self.no_args(Command::Ping)?,
             other => return Err(InvalidCommand::Unknown(other.chars().take(64).collect())),
         })
@@ -158,17 +159,6 @@ impl Request {
             reason: brief(reason),
         }
     }
-}
-
-/// The beginning of a reason, on one line: it may quote a key of the sender's, whatever that is.
-fn brief(reason: impl fmt::Display) -> String {
-    let reason = reason.to_string();
-    let mut characters = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut said: String = characters.by_ref().take(MAX_REASON).collect();
-    if characters.next().is_some() {
-        said.push('…');
-    }
-    said
 }
 
 /// The arguments of a command that takes none.
@@ -215,6 +205,12 @@ pub enum Command {
     ImageGet,
     /// Publish results once more.
     ResultsResend(Resend),
+    /// Tell which models are here.
+    ModelList,
+    /// Tell what happened with models.
+    ModelHistory,
+    /// Go back to the model before.
+    ModelRollback(ModelRollback),
     /// Answer.
     Ping,
 }
@@ -277,6 +273,7 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ModelHash;
     use super::*;
 
     fn parse(text: &str) -> Result<Command, InvalidCommand> {
@@ -296,6 +293,8 @@ mod tests {
             ("capture.resume", Command::CaptureResume),
             ("capture.once", Command::CaptureOnce),
             ("image.get", Command::ImageGet),
+            ("model.list", Command::ModelList),
+            ("model.history", Command::ModelHistory),
             ("ping", Command::Ping),
         ] {
             for args in ["{}", "null"] {
@@ -325,6 +324,13 @@ mod tests {
             assert!(said.contains("slide id") && said.len() < 400, "{said}");
         }
         assert!(named("slide.start", "{\"id\":7}").is_err());
+        let from: ModelHash = "ab".repeat(32).parse().unwrap();
+        assert_eq!(
+            named("model.rollback", &format!("{{\"from\":\"{from}\"}}")),
+            Ok(Command::ModelRollback(ModelRollback { from: Some(from) }))
+        );
+        assert!(named("model.rollback", "{}").is_ok());
+        assert!(named("model.rollback", "{\"from\":\"../x\"}").is_err());
         assert_eq!(
             named("results.resend", "{\"from\":3,\"to\":5}"),
             Ok(Command::ResultsResend(Resend {

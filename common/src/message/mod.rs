@@ -7,9 +7,11 @@
 //! (`docs/wire/README.md` has the whole rule).
 
 mod answer;
+mod brief;
 mod command;
 mod health;
 mod live;
+mod model;
 mod slide;
 
 use jiff::Timestamp;
@@ -32,6 +34,11 @@ pub use health::{
     StoreHealth, StoreState, Throttling,
 };
 pub use live::{LiveMessage, Verdict};
+pub use model::{
+    DesiredModel, InvalidDesired, InvalidModelHash, KeptModel, MAX_CHUNK, MAX_DESIRED, ModelEvent,
+    ModelEventKind, ModelHash, ModelHistory, ModelList, ModelMessage, ModelOrigin, ModelRollback,
+    ModelUpdate, ModelUse, ModelWatch, UpdateState, WhichModel,
+};
 pub use slide::{
     FocusOfFields, InvalidSlideId, LeftOut, MAX_SLIDE_ID, ParasitesPerUl, SlideId, SlideMessage,
     SlideModel, SlideState, TurnedAway,

@@ -100,6 +100,10 @@ pub struct ModelReport {
     pub threshold: f32,
     /// Where its rates were measured.
     pub validation: Option<Validation>,
+    /// Whose models are taken.
+    pub trusted_keys: Vec<String>,
+    /// The most megabytes of such a model.
+    pub max_mb: u64,
 }
 
 /// `slide`

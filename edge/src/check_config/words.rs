@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::report::{BrokerReport, FileReport, HttpReport, Report, SourceReport, StoreReport};
+use super::report::{BrokerReport, FileReport, HttpReport, ModelReport, Report, SourceReport, StoreReport};
 use crate::named_file::Reach;
 
 /// Writes a line for each thing that one may want to know before the board is left alone.
@@ -16,7 +16,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let model = &report.model;
     let path = match &model.path {
         Some(path) => path.display().to_string(),
-        None => "inside the program".to_owned(),
+        None => "inside the program, until another is installed".to_owned(),
     };
     let which = &model.which;
     line(
@@ -39,6 +39,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         ),
     };
     line("", &validated)?;
+    line("", &updates(model))?;
     line(
         "workers",
         &format!("{}, and {} cores here", report.workers, report.cores),
@@ -120,6 +121,19 @@ fn source(source: &SourceReport) -> String {
             )
         }
         SourceReport::Synthetic { interval_ms } => format!("drawn fields, {}", pace(*interval_ms)),
+    }
+}
+
+fn updates(model: &ModelReport) -> String {
+    match (&model.path, model.trusted_keys.as_slice()) {
+        (Some(_), _) => "it stays: no other is installed".into(),
+        (None, []) => "no other is installed: no key is trusted".into(),
+        (None, [key]) => format!("others are installed if signed by {key}, up to {} MB", model.max_mb),
+        (None, keys) => format!(
+            "others are installed if signed by any of {}, up to {} MB",
+            keys.join(", "),
+            model.max_mb
+        ),
     }
 }
 

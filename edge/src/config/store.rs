@@ -6,6 +6,7 @@ use serde::Deserialize;
 use smearscope_common::topic::DeviceId;
 
 use crate::exit::bad_input;
+use crate::models;
 
 /// The least megabytes of a store: some hundred fields of many cells.
 const LEAST_STORE_MB: u64 = 16;
@@ -75,5 +76,13 @@ impl Store {
             .join("smearscope")
             .join(device.to_string())
             .join("results.sqlite"))
+    }
+
+    /// Where models are kept: beside the results.
+    ///
+    /// # Errors
+    /// As [`Store::path`].
+    pub fn models(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
+        Ok(self.path(device)?.with_file_name(models::FOLDER))
     }
 }

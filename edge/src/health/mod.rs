@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use smearscope_common::message::{
-    BrokerHealth, Drops, HealthMessage, ModelRef, SlideMessage, StoreHealth, Throttling,
+    BrokerHealth, Drops, HealthMessage, SlideMessage, StoreHealth, Throttling,
 };
 use smearscope_common::topic::DeviceId;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::control::Control;
+use crate::models::Models;
 use crate::pulse::Pulses;
 use crate::store::Store;
 
@@ -23,8 +24,8 @@ use crate::store::Store;
 pub struct Board {
     /// Its name.
     pub device: DeviceId,
-    /// The model at work.
-    pub model: ModelRef,
+    /// Its models.
+    pub models: Arc<Models>,
     /// This start of the program.
     pub boot_id: Uuid,
     /// What the stages tell.
@@ -63,10 +64,10 @@ pub struct Link {
 
 impl Board {
     /// A board that begins now.
-    pub fn new(device: DeviceId, model: ModelRef, store: Arc<Store>) -> Self {
+    pub fn new(device: DeviceId, models: Arc<Models>, store: Arc<Store>) -> Self {
         Self {
             device,
-            model,
+            models,
             boot_id: Uuid::now_v7(),
             control: Arc::default(),
             pulses: Arc::default(),
@@ -82,6 +83,11 @@ impl Board {
     pub fn link<R>(&self, change: impl FnOnce(&mut Link) -> R) -> R {
         // Each change is whole by itself: a panic leaves nothing half done.
         change(&mut self.link.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How long the program runs.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// When it began, by the board's clock.
@@ -128,7 +134,7 @@ impl Board {
             device: self.device.clone(),
             boot_id: self.boot_id,
             at: Timestamp::now(),
-            uptime_s: self.started.elapsed().as_secs(),
+            uptime_s: self.uptime().as_secs(),
             camera,
             fields,
             store: stored.health.clone(),
@@ -150,12 +156,12 @@ pub mod tests {
 
     /// A board that has seen nothing yet.
     pub fn board() -> Board {
-        let model = ModelRef {
-            name: "test".into(),
-            version: "1".into(),
-            sha256: "00".into(),
-        };
+        with_store(Arc::new(store_in_memory()))
+    }
+
+    /// A board with this store.
+    pub fn with_store(store: Arc<Store>) -> Board {
         let device = "scope-1".parse().unwrap();
-        Board::new(device, model, Arc::new(store_in_memory()))
+        Board::new(device, Arc::new(Models::idle()), store)
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -13,15 +12,14 @@ use serde::Serialize;
 use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
-    Command, FieldImage, InvalidCommand, NoArgs, Pong, Reply, ReplyCode, Request, RequestId,
-    Resend, Resent, SlideId, SlideStart, WhichSlide,
+    Command, FieldImage, InvalidCommand, ModelRollback, NoArgs, Pong, Reply, ReplyCode, Request,
+    RequestId, Resend, Resent, SlideId, SlideStart, WhichModel, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::{Picture, to_json};
-use crate::control::Control;
+use crate::health::Board;
 use crate::pulse::Pulse;
 use crate::store::{Answer, Store, StoreError};
 
@@ -49,11 +47,8 @@ pub struct Outgoing {
 
 /// Carries commands out.
 pub struct Commands {
-    device: DeviceId,
-    boot_id: Uuid,
-    started: Instant,
+    board: Arc<Board>,
     store: Arc<Store>,
-    control: Arc<Control>,
     /// That of the stage that hands commands over: some take long.
     pulse: Arc<Pulse>,
     quality: u8,
@@ -85,10 +80,8 @@ impl Commands {
     /// A door for commands to this store and these stages; `quality` is that of pictures, and below the `announced` topics'
     /// first words no answer goes.
     pub fn new(
-        device: DeviceId,
-        boot_id: Uuid,
+        board: Arc<Board>,
         store: Arc<Store>,
-        control: Arc<Control>,
         pulse: Arc<Pulse>,
         quality: u8,
         announced: &[(String, Bytes)],
@@ -97,11 +90,8 @@ impl Commands {
             .iter()
             .filter_map(|(topic, _)| topic.split('/').next());
         Self {
-            device,
-            boot_id,
-            started: Instant::now(),
+            board,
             store,
-            control,
             pulse,
             quality,
             reserved: words.map(str::to_owned).collect(),
@@ -112,19 +102,14 @@ impl Commands {
         }
     }
 
-    /// How long the program runs.
-    pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// Does what a message on `command` asks for and gives the answer, and a picture if that was asked for. There is no answer
     /// where even that would be too many.
     pub fn handle(&mut self, message: &Publish) -> (Option<Outgoing>, Option<Picture>) {
         let properties = message.properties.clone().unwrap_or_default();
         let topic = properties
             .response_topic
-            .filter(|topic| is_safe(topic, &self.device, &self.reserved))
-            .unwrap_or_else(|| Topic::CommandReply.of(&self.device));
+            .filter(|topic| is_safe(topic, &self.board.device, &self.reserved))
+            .unwrap_or_else(|| Topic::CommandReply.of(&self.board.device));
         if self.limiter.check().is_err() {
             let answer = self.too_fast(&message.payload);
             let outgoing = answer.map(|payload| Outgoing {
@@ -241,19 +226,20 @@ impl Commands {
                 })
             }
             Command::CapturePause => {
-                self.control.pause(true);
+                self.board.control.pause(true);
                 Ok(Done::Result(result(&NoArgs {})))
             }
             Command::CaptureResume => {
-                self.control.pause(false);
+                self.board.control.pause(false);
                 Ok(Done::Result(result(&NoArgs {})))
             }
             Command::CaptureOnce => {
-                self.control.once();
+                self.board.control.once();
                 Ok(Done::Result(result(&NoArgs {})))
             }
             Command::ImageGet => {
                 let field = self
+                    .board
                     .control
                     .last_field()
                     .ok_or_else(|| undone(ReplyCode::NotNow, "no field was analysed yet".into()))?;
@@ -281,11 +267,21 @@ impl Commands {
                 let missing = (to - from).saturating_add(1).saturating_sub(resent);
                 Ok(Done::Result(result(&Resent { resent, missing })))
             }
+            Command::ModelList => Ok(Done::Result(result(&self.board.models.list()))),
+            Command::ModelHistory => Ok(Done::Result(result(&self.board.models.history()))),
+            Command::ModelRollback(ModelRollback { from }) => {
+                let model = self
+                    .board
+                    .models
+                    .roll_back(from.as_ref())
+                    .map_err(|why| undone(ReplyCode::NotNow, why))?;
+                Ok(Done::Result(result(&WhichModel { model })))
+            }
             Command::Ping => Ok(Done::Result(result(&Pong {
                 version: env!("CARGO_PKG_VERSION").into(),
                 at: Timestamp::now(),
-                uptime_s: self.uptime().as_secs(),
-                boot_id: self.boot_id,
+                uptime_s: self.board.uptime().as_secs(),
+                boot_id: self.board.boot_id,
             }))),
         }
     }
@@ -309,7 +305,7 @@ impl Commands {
     fn reply(&self, id: &RequestId, result: Value) -> Bytes {
         to_json(&Reply {
             schema: Reply::SCHEMA.into(),
-            device: self.device.clone(),
+            device: self.board.device.clone(),
             request_id: Some(id.clone()),
             ok: true,
             error: None,
@@ -321,7 +317,7 @@ impl Commands {
     fn refusal(&self, id: Option<RequestId>, undone: Undone) -> Bytes {
         to_json(&Reply {
             schema: Reply::SCHEMA.into(),
-            device: self.device.clone(),
+            device: self.board.device.clone(),
             request_id: id,
             ok: false,
             error: Some(undone.error),
@@ -371,39 +367,35 @@ fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Analysed, LastField};
-    use crate::pulse::{Pulses, Stage};
+    use crate::control::{Analysed, Control, LastField};
+    use crate::health::tests::with_store;
+    use crate::pulse::Stage;
     use crate::store::tests::{commit, store_in_memory};
     use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
     use smearscope_common::image::RgbImage;
+    use uuid::Uuid;
 
-    struct Board {
+    struct Bench {
         commands: Commands,
         store: Arc<Store>,
         control: Arc<Control>,
     }
 
-    fn board() -> Board {
+    fn board() -> Bench {
         let store = Arc::new(store_in_memory());
-        let control = Arc::new(Control::default());
-        let commands = Commands::new(
-            "lab".parse().unwrap(),
-            Uuid::from_u128(1),
-            Arc::clone(&store),
-            Arc::clone(&control),
-            Arc::new(Arc::new(Pulses::default()).begin(Stage::Delivery)),
-            80,
-            &[],
-        );
-        Board {
+        let board = Arc::new(with_store(Arc::clone(&store)));
+        let control = Arc::clone(&board.control);
+        let pulse = Arc::new(Arc::clone(&board.pulses).begin(Stage::Delivery));
+        let commands = Commands::new(board, Arc::clone(&store), pulse, 80, &[]);
+        Bench {
             commands,
             store,
             control,
         }
     }
 
-    impl Board {
+    impl Bench {
         fn send(&mut self, text: &str) -> Value {
             serde_json::from_slice(&self.commands.answer(text.as_bytes(), false).0).unwrap()
         }
@@ -481,7 +473,7 @@ mod tests {
             assert_eq!(board.run(id, command, json!({}))["ok"], true);
         }
         let pong = board.run("f", "ping", json!({}));
-        assert_eq!(pong["result"]["boot_id"], Uuid::from_u128(1).to_string());
+        assert!(pong["result"]["boot_id"].as_str().unwrap().parse::<Uuid>().is_ok());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{TlsError, Transport as Way};
 use rustls::ClientConfig;
-use smearscope_common::message::DeviceState;
+use smearscope_common::message::{DeviceState, ModelRef};
 use smearscope_common::topic::Topic;
 
 use super::window::WIDTH;
@@ -29,7 +29,7 @@ const CONNECT_SECONDS: u64 = 10;
 const MAX_INCOMING: u32 = 1 << 20;
 
 /// What rumqttc is told.
-pub(super) fn mqtt_options(options: &Options) -> MqttOptions {
+pub(super) fn mqtt_options(options: &Options, model: ModelRef) -> MqttOptions {
     let client_id = format!("smearscope-{}", options.device);
     let (host, way) = host_and_way(options);
     let mut mqtt = MqttOptions::new(client_id, host, options.address.port);
@@ -53,7 +53,7 @@ pub(super) fn mqtt_options(options: &Options) -> MqttOptions {
         .set_outgoing_inflight_upper_limit(4 * WIDTH)
         .set_last_will(LastWill::new(
             Topic::Status.of(&options.device),
-            options.status(DeviceState::Offline),
+            options.status(DeviceState::Offline, model),
             QoS::AtLeastOnce,
             true,
             Some(will),

@@ -20,6 +20,7 @@ use super::session::{Ended, Session};
 use super::{Options, Picture, to_json};
 use crate::control::Sight;
 use crate::health::Board;
+use crate::models::Door;
 use crate::pulse::{BEAT, Pulse};
 use crate::store::Store;
 
@@ -52,6 +53,11 @@ pub struct Delivery {
     pub(super) store: Arc<Store>,
     pub(super) outbox: Outbox,
     pub(super) slide: Newest,
+    /// What is said of the models.
+    pub(super) model: Newest,
+    pub(super) model_changes: watch::Receiver<()>,
+    /// The connection's side of updates of models.
+    pub(super) door: Door,
     pub(super) replies: Replies,
     pub(super) commands: Commands,
     pub(super) board: Arc<Board>,
@@ -75,12 +81,18 @@ impl Delivery {
         board: Arc<Board>,
         pulse: Arc<Pulse>,
         commands: Commands,
+        door: Door,
         pictures: mpsc::Receiver<Picture>,
         ends: Ends,
     ) -> Self {
         let mut slide = Newest::default();
         slide.set(store.slide().as_ref().map(to_json));
+        let mut model = Newest::default();
+        model.set(Some(of_models(&board)));
         Self {
+            model,
+            model_changes: board.models.changes(),
+            door,
             outbox: Outbox::new(Arc::clone(&store)),
             changes: store.changes(),
             options,
@@ -146,11 +158,17 @@ impl Delivery {
         self.slide.set(self.store.slide().as_ref().map(to_json));
     }
 
+    /// Another model decides, or there is news of one.
+    pub(super) fn models_changed(&mut self) {
+        self.model.set(Some(of_models(&self.board)));
+    }
+
     /// Whether nothing is left to do.
     pub(super) fn is_done(&mut self) -> bool {
         !self.is_fed
             && self.replies.is_empty()
             && self.slide.is_settled()
+            && self.model.is_settled()
             && tokio::task::block_in_place(|| self.outbox.is_empty())
     }
 
@@ -182,6 +200,7 @@ impl Delivery {
         tokio::task::block_in_place(|| self.store.flush());
         self.outbox.reconnect();
         self.slide.reconnect();
+        self.model.reconnect();
         self.replies.reconnect();
     }
 
@@ -217,6 +236,9 @@ impl Delivery {
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 changed = self.changes.changed() => if changed.is_ok() {
                     tokio::task::block_in_place(|| self.store_changed());
+                },
+                changed = self.model_changes.changed() => if changed.is_ok() {
+                    self.models_changed();
                 },
                 // Without a connection a picture would be stale before it is sent.
                 more = self.pictures.recv(), if self.is_fed => if more.is_none() {
@@ -254,6 +276,11 @@ impl Delivery {
         debug!(?delivered);
         delivered
     }
+}
+
+/// What is said of the models.
+fn of_models(board: &Board) -> Bytes {
+    to_json(&board.models.message(&board.device, board.boot_id))
 }
 
 /// Something that happened now.

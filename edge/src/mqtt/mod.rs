@@ -59,8 +59,6 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// The board.
     pub device: DeviceId,
-    /// The model at work.
-    pub model: ModelRef,
     /// This start of the program.
     pub boot_id: Uuid,
     /// Retained messages of others' making by their whole topic, such as Home Assistant's discovery; an empty one removes
@@ -69,13 +67,13 @@ pub struct Options {
 }
 
 impl Options {
-    fn status(&self, state: DeviceState) -> Bytes {
+    fn status(&self, state: DeviceState, model: ModelRef) -> Bytes {
         to_json(&StatusMessage {
             schema: StatusMessage::SCHEMA.into(),
             state,
             device: self.device.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            model: self.model.clone(),
+            model,
             boot_id: self.boot_id,
         })
     }

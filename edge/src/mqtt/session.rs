@@ -11,8 +11,8 @@ use rumqttc::v5::mqttbytes::v5::{
     SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event};
-use smearscope_common::message::CameraState;
-use smearscope_common::topic::Topic;
+use smearscope_common::message::{CameraState, ModelRef};
+use smearscope_common::topic::{Topic, of_model_chunk};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +25,7 @@ use super::connect::{KEEP_ALIVE, mqtt_options, sentence};
 use super::delivery::Delivery;
 use super::outbox::Refused;
 use super::window::{WIDTH, Window};
+use crate::models::Chunk;
 use crate::pulse::BEAT;
 use crate::timing::Step;
 
@@ -65,6 +66,9 @@ enum Ticket {
     Announcement(usize),
     Reply(u64),
     Slide(u64),
+    Model(u64),
+    /// A subscription, or its end.
+    Asked,
     /// A result, and when it was handed over.
     Message(Uuid, Instant),
     Stopped,
@@ -85,10 +89,17 @@ struct Online {
     camera: CameraState,
     /// How long nothing at all may happen: pings do, unless the network takes no more bytes.
     patience: Duration,
+    /// Whether a status was accepted.
+    is_greeted: bool,
     /// Whether the last status was refused.
     is_untold: bool,
     /// Whether a result was too large for this broker, which is said once.
     has_too_large: bool,
+    /// The topics of models' chunks that the broker was asked for, and in which round.
+    asked: Vec<String>,
+    round: u64,
+    /// The model that the status names.
+    told: Option<ModelRef>,
     /// Pictures, sights and health that were handed over and not sent yet.
     live: usize,
 }
@@ -114,7 +125,7 @@ pub(super) struct Session<'d> {
 impl<'d> Session<'d> {
     /// Begins to connect.
     pub(super) fn open(delivery: &'d mut Delivery) -> Self {
-        let (client, mut event_loop) = AsyncClient::new(mqtt_options(&delivery.options), CHANNEL);
+        let (client, mut event_loop) = AsyncClient::new(mqtt_options(&delivery.options, delivery.board.models.at_work()), CHANNEL);
         let (sender, events) = mpsc::channel(CHANNEL);
         let task = tokio::spawn(async move {
             loop {
@@ -187,6 +198,15 @@ impl<'d> Session<'d> {
                 changed = self.delivery.sights.changed(), if may_tell_sight => if changed.is_ok() {
                     self.show_sight();
                 },
+                changed = self.delivery.model_changes.changed() => if changed.is_ok() {
+                    block_in_place(|| self.delivery.models_changed());
+                },
+                changed = self.delivery.door.wanted.changed() => {
+                    // It is seen when the next thing is offered; without the other side there is no update, ever.
+                    if changed.is_err() {
+                        return Ended::Lost("the updates of models have stopped".into());
+                    }
+                }
                 more = self.delivery.pictures.recv(), if self.delivery.is_fed() => match more {
                     Some(picture) => self.show_picture(picture),
                     None => self.delivery.input_closed(),
@@ -213,12 +233,16 @@ impl<'d> Session<'d> {
         if online.health_at <= now {
             online.health_at = now + HEALTH;
             self.delivery.slide.try_again();
+            self.delivery.model.try_again();
             if std::mem::take(&mut online.is_untold) {
                 self.tell_online();
             }
             let health = self.delivery.health();
             let topic = Topic::Health.of(&self.delivery.options.device);
             self.show(topic, true, health, expiring(json(), HEALTH_EXPIRY_S));
+        }
+        if !is_over {
+            self.tell_other_model();
         }
         while self.farewell.is_none() && self.offer_one(is_over) {}
         // Time is up and the broker answers nothing: the farewell finds no room, and its time
@@ -228,13 +252,25 @@ impl<'d> Session<'d> {
         }
     }
 
+    /// Another model decides: the status names it.
+    fn tell_other_model(&mut self) {
+        let Some(online) = self.online.as_ref().filter(|online| online.window.has_room()) else {
+            return;
+        };
+        let model = self.delivery.board.models.at_work();
+        if online.told.as_ref().is_some_and(|told| *told != model) {
+            self.tell_online();
+        }
+    }
+
     /// Handles what rumqttc tells; `true` when the farewell is said.
     fn handle(&mut self, event: Event) -> bool {
         match event {
             Event::Incoming(Packet::ConnAck(connack)) => self.connected(&connack),
             Event::Incoming(Packet::PubAck(puback)) => self.answered(&puback),
             Event::Incoming(Packet::SubAck(suback)) => self.subscribed(&suback),
-            Event::Incoming(Packet::Publish(publish)) => self.commanded(&publish),
+            Event::Incoming(Packet::UnsubAck(unsuback)) => self.was_asked(unsuback.pkid),
+            Event::Incoming(Packet::Publish(publish)) => self.came(&publish),
             Event::Outgoing(Sent::Publish(id)) => {
                 if let Some(online) = &mut self.online {
                     // QoS 0 has no packet id.
@@ -242,6 +278,11 @@ impl<'d> Session<'d> {
                         0 => online.live = online.live.saturating_sub(1),
                         id => online.window.sent(id),
                     }
+                }
+            }
+            Event::Outgoing(Sent::Subscribe(id) | Sent::Unsubscribe(id)) => {
+                if let Some(online) = &mut self.online {
+                    online.window.sent(id);
                 }
             }
             Event::Outgoing(Sent::Disconnect) => return true,
@@ -272,17 +313,18 @@ impl<'d> Session<'d> {
             link.health.connections += 1;
         });
         delivery.online_since = Some(Instant::now());
-        // It goes before all else: packet ids run round a circle as wide as the window, and it takes one out of it.
-        let mut filter = Filter::new(
-            Topic::Command.of(&delivery.options.device),
-            QoS::AtLeastOnce,
-        );
+        // It goes before all else: what comes for us must not be missed.
+        let device = &delivery.options.device;
+        let mut command = Filter::new(Topic::Command.of(device), QoS::AtLeastOnce);
         // So that a retained command shows as one, also when it is sent while we are there.
-        filter.preserve_retain = true;
+        command.preserve_retain = true;
+        let desired = Filter::new(Topic::ModelDesired.of(device), QoS::AtLeastOnce);
         // The channel is empty: there is room.
-        let _ = self.client.try_subscribe_many([filter]);
+        let _ = self.client.try_subscribe_many([command, desired]);
+        let mut window = Window::new(limits.and_then(|l| l.receive_max));
+        window.handed_over(Ticket::Asked);
         self.online = Some(Online {
-            window: Window::new(limits.and_then(|l| l.receive_max)),
+            window,
             max_packet: limits
                 .and_then(|l| l.max_packet_size)
                 .map_or(usize::MAX, |max| max as usize),
@@ -292,28 +334,59 @@ impl<'d> Session<'d> {
             sight_at: Instant::now(),
             camera: CameraState::default(),
             patience: KEEP_ALIVE.max(keep_alive).mul_f64(2.5),
+            is_greeted: false,
             is_untold: false,
             has_too_large: false,
+            asked: Vec::new(),
+            round: delivery.door.wanted.borrow().round,
+            told: None,
             live: 0,
         });
         self.tell_online();
     }
 
+    /// A SUBACK or UNSUBACK has come.
+    fn was_asked(&mut self, packet_id: u16) {
+        if let Some(online) = &mut self.online {
+            online.window.answered(packet_id);
+        }
+    }
+
     fn subscribed(&mut self, suback: &SubAck) {
+        self.was_asked(suback.pkid);
         let refused =
             |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
         if let Some(code) = suback.return_codes.iter().find(refused) {
-            let reason = format!("the broker lets nobody send us commands ({code:?})");
+            let reason =
+                format!("the broker lets nobody send us commands or models ({code:?})");
             warn!("{reason}");
             self.delivery.note_refusal(reason);
         }
     }
 
-    fn commanded(&mut self, publish: &Publish) {
-        if publish.topic != Topic::Command.of(&self.delivery.options.device).as_bytes() {
+    /// Something came that we have subscribed to.
+    fn came(&mut self, publish: &Publish) {
+        let device = &self.delivery.options.device;
+        let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
+        if topic == Topic::Command.of(device) {
+            self.commanded(publish);
+        } else if topic == Topic::ModelDesired.of(device) {
+            let payload = Some(publish.payload.clone());
+            self.delivery.door.desired.send_replace(payload);
+        } else if let Some((model, number)) = of_model_chunk(topic) {
+            let chunk = Chunk {
+                model,
+                number,
+                bytes: publish.payload.clone(),
+            };
+            // What finds no room was not asked for, or will be again.
+            let _ = self.delivery.door.chunks.try_send(chunk);
+        } else {
             debug!("a message on a topic that was not subscribed to");
-            return;
         }
+    }
+
+    fn commanded(&mut self, publish: &Publish) {
         let (reply, picture) = block_in_place(|| self.delivery.commands.handle(publish));
         if let Some(reply) = reply {
             self.delivery.replies.push(reply);
@@ -360,9 +433,18 @@ impl<'d> Session<'d> {
                 }
                 format!("the slide's count ({reason:?})")
             }
+            Ticket::Model(revision) => {
+                match is_accepted {
+                    true => delivery.model.answer(revision),
+                    false => delivery.model.refuse(revision),
+                }
+                format!("the state of the models ({reason:?})")
+            }
+            // A PUBACK with the id of a SUBSCRIBE is the broker's mistake.
+            Ticket::Asked => return,
             Ticket::Online => {
                 online.is_untold = !is_accepted;
-                if is_accepted {
+                if is_accepted && !std::mem::replace(&mut online.is_greeted, true) {
                     info!("online at the broker {}", delivery.options.address);
                 }
                 format!("the status ({reason:?})")

@@ -7,9 +7,9 @@ mod page;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,6 +21,7 @@ use smearscope_common::message::SlideMessage;
 use tracing::warn;
 
 use crate::slide::Suspect;
+use crate::whole_file;
 
 /// The folder of the reports, beside the store.
 pub const FOLDER: &str = "reports";
@@ -106,26 +107,10 @@ pub fn write(folder: &Path, report: &Report) -> anyhow::Result<()> {
     let html = page::page(report).context("the report's page can't be made")?;
     for (ending, text) in ENDINGS.into_iter().zip([json, html]) {
         let name = format!("{}.{ending}", report.message.id);
-        write_whole(folder, &name, text.as_bytes())
+        whole_file::write(&folder.join(&name), text.as_bytes())
             .with_context(|| format!("cannot write {}", folder.join(&name).display()))?;
     }
     Ok(())
-}
-
-/// Writes a file beside its place and moves it there, so that it is whole or not there, even after a cut of the power.
-fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    // No slide's id begins with a dot.
-    let beside = folder.join(format!(".{name}.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, folder.join(name))?;
-    File::open(folder)?.sync_all()
 }
 
 /// Removes the oldest reports until there are no more than `keep`; those of the slides `last` stay, because a board without

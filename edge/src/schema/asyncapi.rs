@@ -95,6 +95,26 @@ fn used(topic: Topic) -> Use {
             expiry_s: Some(5),
             messages: one("live"),
         },
+        Topic::Model => Use {
+            key: "model",
+            title: "Which model decides",
+            description: "And what becomes of the one that is desired: how far its bytes are, why it was refused or taken \
+                          back, how its watch goes. Only its newest value matters.",
+            qos: 1,
+            retained: true,
+            expiry_s: None,
+            messages: one("model"),
+        },
+        Topic::ModelDesired => Use {
+            key: "modelDesired",
+            title: "The model that the board is to take",
+            description: "Signed, or it is refused. Without `url`, its bytes are on the broker before this is. A board that \
+                          was away takes it when it is back. An empty retained payload withdraws it.",
+            qos: 1,
+            retained: true,
+            expiry_s: None,
+            messages: one("modelDesired"),
+        },
         Topic::Command => Use {
             key: "command",
             title: "What the board is told to do",
@@ -275,7 +295,23 @@ fn channels() -> Value {
         "messages": message_refs(&["homeAssistant".to_owned()]),
     });
     channels.insert("homeAssistant".into(), home_assistant);
+    let chunk = json!({
+        "address": model_chunk_address(),
+        "title": "The bytes of models",
+        "description": "The same for all boards. A model's file is cut in chunks of at most 131072 bytes, counted from 0; \
+                        a board asks for the few that it needs next, and drops what does not fit the model's SHA-256.",
+        "parameters": {
+            "sha256": {"description": "SHA-256 of the model's file: 64 hexadecimal digits in small letters."},
+            "number": {"description": "Which chunk, from 0, without leading zeros."},
+        },
+        "messages": message_refs(&["modelChunk".to_owned()]),
+    });
+    channels.insert("modelChunk".into(), chunk);
     channels.into()
+}
+
+fn model_chunk_address() -> &'static str {
+    "smearscope/models/{sha256}/{number}"
 }
 
 /// What an operation's messages are called where it refers to them.
@@ -306,6 +342,12 @@ fn operations() -> Value {
     for topic in Topic::ALL {
         let used = used(topic);
         let how = binding(used.qos, used.retained, used.expiry_s);
+        if topic == Topic::ModelDesired {
+            let mut receives = operation("receive", used.key, used.title, &used.messages);
+            receives["bindings"] = how;
+            operations.insert("receiveModelDesired".into(), receives);
+            continue;
+        }
         if topic != Topic::Command {
             let mut sends = operation("send", used.key, used.title, &used.messages);
             sends["bindings"] = how;
@@ -328,6 +370,10 @@ fn operations() -> Value {
             operations.insert(request_key(command.name), receives);
         }
     }
+    let title = "The bytes of a model that is desired";
+    let mut chunk = operation("receive", "modelChunk", title, &["modelChunk".into()]);
+    chunk["bindings"] = binding(1, true, None);
+    operations.insert("receiveModelChunk".into(), chunk);
     let title = "So that Home Assistant shows the board";
     let mut discovery = operation("send", "homeAssistant", title, &["homeAssistant".into()]);
     discovery["bindings"] = binding(1, true, None);
@@ -379,6 +425,15 @@ fn messages() -> Value {
         "live".into(),
         message("What the camera sees", schema("live")),
     );
+    add(
+        "model".into(),
+        message("The models of a board", schema("model")),
+    );
+    add(
+        "modelDesired".into(),
+        message("A desired model", schema("desired")),
+    );
+    add("modelChunk".into(), model_chunk());
     add("imageField".into(), picture());
     add("homeAssistant".into(), discovery());
 
@@ -426,6 +481,14 @@ fn picture() -> Value {
     })
 }
 
+fn model_chunk() -> Value {
+    json!({
+        "title": "A chunk of a model",
+        "contentType": "application/octet-stream",
+        "payload": {"type": "string", "format": "binary", "description": "1 to 131072 bytes of an .onnx file."},
+    })
+}
+
 fn discovery() -> Value {
     let part = |description: &str| json!({"type": "object", "description": description});
     let payload = json!({
@@ -460,8 +523,8 @@ mod tests {
             let mut theirs = operations.values().filter(|o| o["channel"] == wanted);
             assert!(theirs.next().is_some(), "{key}");
         }
-        assert_eq!(channels.len(), Topic::ALL.len() + 2);
-        assert_eq!(operations.len(), Topic::ALL.len() - 1 + COMMANDS.len() + 1);
+        assert_eq!(channels.len(), Topic::ALL.len() + 3);
+        assert_eq!(operations.len(), Topic::ALL.len() - 1 + COMMANDS.len() + 2);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use schemars::generate::Contract;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    FieldImage, NoArgs, Pong, Reply, Request, Resend, Resent, SlideStart, WhichSlide,
+    FieldImage, ModelHistory, ModelList, ModelRollback, NoArgs, Pong, Reply, Request, Resend,
+    Resent, SlideStart, WhichModel, WhichSlide,
 };
 
 use super::json::{generator, root};
@@ -32,7 +33,7 @@ impl Described {
 }
 
 /// Every command.
-pub const COMMANDS: [Described; 8] = [
+pub const COMMANDS: [Described; 11] = [
     Described {
         name: "slide.start",
         summary: "Begin a slide; the one that is open is closed.",
@@ -74,6 +75,24 @@ pub const COMMANDS: [Described; 8] = [
         summary: "Publish results once more on `field` and `slide/report`, under their old ids and numbers.",
         args: define::<Resend>,
         answer: Some(define::<Resent>),
+    },
+    Described {
+        name: "model.list",
+        summary: "Tell which models are on the board, the one that decides first.",
+        args: define::<NoArgs>,
+        answer: Some(define::<ModelList>),
+    },
+    Described {
+        name: "model.history",
+        summary: "Tell what happened with models on the board, the newest last.",
+        args: define::<NoArgs>,
+        answer: Some(define::<ModelHistory>),
+    },
+    Described {
+        name: "model.rollback",
+        summary: "Go back to the model before; it decides from the next field on.",
+        args: define::<ModelRollback>,
+        answer: Some(define::<WhichModel>),
     },
     Described {
         name: "ping",
@@ -135,7 +154,10 @@ mod tests {
             Command::CaptureOnce => 4,
             Command::ImageGet => 5,
             Command::ResultsResend(_) => 6,
-            Command::Ping => 7,
+            Command::ModelList => 7,
+            Command::ModelHistory => 8,
+            Command::ModelRollback(_) => 9,
+            Command::Ping => 10,
         }
     }
 

@@ -8,7 +8,8 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use smearscope_common::message::{
-    FieldMessage, HealthMessage, LiveMessage, SlideMessage, StatusMessage,
+    DesiredModel, FieldMessage, HealthMessage, LiveMessage, ModelMessage, SlideMessage,
+    StatusMessage,
 };
 
 use super::commands;
@@ -30,6 +31,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("status", sent::<StatusMessage>()),
         ("health", sent::<HealthMessage>()),
         ("live", sent::<LiveMessage>()),
+        ("model", sent::<ModelMessage>()),
+        ("desired", root::<DesiredModel>(generator(Contract::Deserialize))),
         ("command", commands::request()),
         ("reply", commands::reply()),
     ]
@@ -173,12 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_refused_in_commands_only() {
+    fn unknown_keys_are_refused_in_what_a_board_is_told_only() {
         for (name, schema) in schemas() {
             each(&schema, &mut |part| {
                 if part.contains_key("properties") && part.contains_key("type") {
                     let closed = part.get("additionalProperties") == Some(&json!(false));
-                    assert_eq!(closed, name == "command", "{name}: {part:?}");
+                    let is_told = ["command", "desired"].contains(&name);
+                    assert_eq!(closed, is_told, "{name}: {part:?}");
                 }
             });
         }

@@ -13,10 +13,10 @@ use smearscope_common::message::{Drops, SlideId};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::failpoint;
 use super::slides;
 use super::step::Step;
 use super::{Kind, Message};
+use crate::failpoint;
 use crate::slide::{Rules, Slide};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.

@@ -10,9 +10,9 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::database::{Database, Trouble, used_bytes};
-use super::failpoint;
 use super::step::{Limits, Pruned, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
+use crate::failpoint;
 use crate::report::{self, Report};
 use crate::slide::{Slide, Wanted};
 

@@ -10,7 +10,6 @@
 //! taken over.
 
 mod database;
-mod failpoint;
 mod homes;
 mod slides;
 mod step;

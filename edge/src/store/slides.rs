@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::database::{Database, MAX_COUNT, Trouble};
 use super::step::Step;
-use super::{Kind, failpoint};
+use super::Kind;
+use crate::failpoint;
 use crate::mqtt::to_json;
 use crate::report::{Report, ReportedCell};
 use crate::slide::{Rules, Slide, Suspect, Tally};

@@ -9,7 +9,7 @@ use super::Kind;
 use super::database::{
     Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, used_bytes,
 };
-use super::failpoint;
+use crate::failpoint;
 use crate::clock;
 
 /// How many answers to commands are kept.

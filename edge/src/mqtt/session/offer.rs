@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use rumqttc::v5::mqttbytes::v5::{Filter, PublishProperties};
 use smearscope_common::message::DeviceState;
 use smearscope_common::topic::Topic;
 use tokio::time::Instant;
@@ -41,7 +41,9 @@ impl Session<'_> {
         if is_over {
             let (topic, stopped) = (
                 Topic::Status.of(device),
-                delivery.options.status(DeviceState::Stopped),
+                delivery
+                    .options
+                    .status(DeviceState::Stopped, delivery.board.models.at_work()),
             );
             self.farewell = Some(Instant::now() + FAREWELL);
             return self.hand_over(topic, true, stopped, json(), Ticket::Stopped);
@@ -51,6 +53,16 @@ impl Session<'_> {
             delivery.slide.offer(revision);
             return self.hand_over(topic, true, payload, json(), Ticket::Slide(revision));
         }
+        if let Some((revision, payload)) = delivery.model.due() {
+            let (topic, payload) = (Topic::Model.of(device), payload.clone());
+            delivery.model.offer(revision);
+            return self.hand_over(topic, true, payload, json(), Ticket::Model(revision));
+        }
+        if self.ask_for_models() {
+            return true;
+        }
+        let delivery = &mut *self.delivery;
+        let device = &delivery.options.device;
         if let Some(message) = delivery.outbox.next(Instant::now()) {
             let topic = message.kind.topic().of(device);
             let ticket = Ticket::Message(message.id, Instant::now());
@@ -70,10 +82,12 @@ impl Session<'_> {
     /// Says that we are there.
     pub(super) fn tell_online(&mut self) {
         let options = &self.delivery.options;
-        let (topic, status) = (
-            Topic::Status.of(&options.device),
-            options.status(DeviceState::Online),
-        );
+        let model = self.delivery.board.models.at_work();
+        let topic = Topic::Status.of(&options.device);
+        let status = options.status(DeviceState::Online, model.clone());
+        if let Some(online) = &mut self.online {
+            online.told = Some(model);
+        }
         self.hand_over(topic, true, status, json(), Ticket::Online);
     }
 
@@ -126,12 +140,46 @@ impl Session<'_> {
             }
             Ticket::Reply(number) => delivery.replies.answered(*number),
             Ticket::Slide(revision) => delivery.slide.answer(*revision),
-            Ticket::Online | Ticket::Announcement(_) | Ticket::Stopped => {}
+            Ticket::Model(revision) => delivery.model.answer(*revision),
+            Ticket::Online | Ticket::Announcement(_) | Ticket::Stopped | Ticket::Asked => {}
         }
         let max = online.max_packet;
         let reason = format!("{topic}: {size} bytes are more than the broker takes ({max})");
         warn!("{reason}");
         delivery.note_refusal(reason);
+    }
+
+    /// Asks the broker for the chunks that are wanted now, and no more for others; `false` where there is nothing to ask. A
+    /// SUBSCRIBE takes a packet id as a message does, and so a place in the window.
+    fn ask_for_models(&mut self) -> bool {
+        let Some(online) = &mut self.online else {
+            return false;
+        };
+        let wanted = self.delivery.door.wanted.borrow().clone();
+        let is_new = online.round != wanted.round;
+        let (old, new): (Vec<_>, Vec<_>) = (
+            minus(&online.asked, &wanted.topics),
+            match is_new {
+                true => wanted.topics.clone(),
+                false => minus(&wanted.topics, &online.asked),
+            },
+        );
+        let handed = if let Some(topic) = old.first() {
+            online.asked.retain(|asked| asked != topic);
+            self.client.try_unsubscribe(topic)
+        } else if !new.is_empty() {
+            online.round = wanted.round;
+            online.asked.clone_from(&wanted.topics);
+            let filter = |topic: String| Filter::new(topic, QoS::AtLeastOnce);
+            self.client.try_subscribe_many(new.into_iter().map(filter))
+        } else {
+            return false;
+        };
+        if handed.is_err() {
+            return false;
+        }
+        online.window.handed_over(Ticket::Asked);
+        true
     }
 
     /// Hands over what is live: it goes out at once or never.
@@ -185,4 +233,10 @@ impl Session<'_> {
         let topic = Topic::ImageField.of(&self.delivery.options.device);
         self.show(topic, false, picture.jpeg, properties);
     }
+}
+
+/// What is in the first and not in the second.
+fn minus(some: &[String], others: &[String]) -> Vec<String> {
+    let is_other = |topic: &&String| !others.contains(topic);
+    some.iter().filter(is_other).cloned().collect()
 }

@@ -3,7 +3,7 @@
 /// Ends the process here when the test that started it says so: `SMEARSCOPE_TEST_CRASH=place:n` at the n-th time that
 /// `place` is passed. Nothing outside tests.
 #[inline]
-pub(super) fn hit(_place: &str) {
+pub fn hit(_place: &str) {
     #[cfg(test)]
     tests::hit(_place);
 }
