@@ -10,16 +10,12 @@ import struct
 import subprocess
 import sys
 import tempfile
-from bisect import bisect_right
-from collections import Counter
 from pathlib import Path
 
 TOLERANCE = 1e-3
 TURNS = 4
 # How often a program is loaded to count.
 LOADED = 3
-# Functions that are named.
-BUSIEST = 8
 # A demo that hangs is ended.
 PATIENCE_S = 900
 
@@ -66,35 +62,15 @@ def delivers(command, cpu):
     return not done.returncode
 
 
-def symbols(program):
-    """The names of a program's code, in order: addresses from the start of its code, and names."""
-    run = lambda *command: subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    segments = (line.split() for line in run("aarch64-linux-gnu-readelf", "--segments", "--wide", program))
-    code = next(words for words in segments if words[:1] == ["LOAD"] and "E" in words[6:-1])
-    start = int(code[2], 16)
-    table = [(start + int(code[5], 16), "libraries")]
-    for line in run("aarch64-linux-gnu-nm", "--demangle", program):
-        address, kind, name = line[:16].strip(), line[17:18], line[19:]
-        # `$x` marks code for a disassembler; a name with a dot is a label within an assembly's function.
-        if address and kind in "tTwW" and not name.startswith(("$", ".")):
-            table.append((int(address, 16), name))
-    table.sort(key=lambda entry: entry[0])
-    return [address - start for address, _ in table], [name for _, name in table]
-
-
-def counted(log, table):
-    """From the plugin's log, for each turn: the instructions in each function."""
-    addresses, names = table
-    turns, turn = [], Counter()
+def counted(log):
+    """From the plugin's log: the instructions of each turn."""
+    turns, turn = [], 0
     for line in log.read_text().splitlines():
         if line == "written":
             turns.append(turn)
-            turn = Counter()
+            turn = 0
         else:
-            address, count = line.split()
-            # Libraries lie behind the program, what the kernel maps in before it.
-            place = bisect_right(addresses, int(address, 16)) - 1
-            turn[names[place] if place >= 0 else "libraries"] += int(count)
+            turn += int(line.split()[1])
     return turns
 
 
@@ -104,20 +80,14 @@ def show_instructions(command, plugin, bench, cpu, folder):
     The engine takes the kernels that are fastest while it loads, and under emulation that is much by chance: hence
     several programs, and the least and the most of their medians.
     """
-    log, table = folder / "counted.txt", symbols(command[-1])
+    log = folder / "counted.txt"
     program = [command[0], "-plugin", plugin, "-d", "plugin", "-D", str(log), *command[1:]]
     for name in ("ours", "plain"):
         runs = []
         for _ in range(LOADED):
             edge(program, *bench, cpu=cpu, stdin=f"{name}\n" * (1 + TURNS))
-            turns = counted(log, table)[1:]
-            runs.append((statistics.median(turn.total() for turn in turns), turns[-1]))
-        runs.sort(key=lambda run: run[0])
-        least, most = runs[0][0] / 1e6, runs[-1][0] / 1e6
-        print(f"  {name}: {least:.1f} to {most:.1f} million instructions per crop, loaded {LOADED} times; at the least:")
-        turn = runs[0][1]
-        for function, count in turn.most_common(BUSIEST):
-            print(f"    {count / turn.total():4.0%} {function}")
+            runs.append(statistics.median(counted(log)[1:]))
+        print(f"  {name}: {min(runs) / 1e6:.1f} to {max(runs) / 1e6:.1f} million instructions per crop, loaded {LOADED} times")
 
 
 def logits(command, bench, cpu=None):

@@ -3,6 +3,8 @@
 //! It is JSON under `metadata_props["smearscope.card"]`. Readers refuse another major schema and
 //! ignore keys that they don't know.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -34,6 +36,11 @@ pub const OUTPUT_NAME: &str = "logits";
 
 /// The most that logits of the self-test may differ between the trainer and a board.
 pub const SELF_TEST_TOLERANCE: f32 = 1e-2;
+
+/// What a normalisation of values of 0 to 1 can be. With less than that of a standard deviation crops overflow, and a network's
+/// ReLUs may hide it: its answers would be finite and mean nothing.
+const MEAN: RangeInclusive<f32> = -10.0..=10.0;
+const STD: RangeInclusive<f32> = 0.001..=10.0;
 
 /// Why a card can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -281,15 +288,11 @@ impl ModelCard {
                 "\"rgb\"",
             );
         }
-        if !self.input.mean.iter().all(|m| m.is_finite()) {
-            return refuse("input.mean", format!("{:?}", self.input.mean), "finite");
+        if !self.input.mean.iter().all(|m| MEAN.contains(m)) {
+            return refuse("input.mean", format!("{:?}", self.input.mean), "-10 to 10");
         }
-        if !self.input.std.iter().all(|s| s.is_finite() && *s > 0.0) {
-            return refuse(
-                "input.std",
-                format!("{:?}", self.input.std),
-                "finite and positive",
-            );
+        if !self.input.std.iter().all(|s| STD.contains(s)) {
+            return refuse("input.std", format!("{:?}", self.input.std), "0.001 to 10");
         }
         self.crop.check()?;
         if !(0.0..=1.0).contains(&self.threshold) {
@@ -370,7 +373,9 @@ pub(crate) mod tests {
         assert!(break_and_read(&|c| c.schema = "smearscope.card/2".into()).contains("card/2"));
         assert!(break_and_read(&|c| c.classes = vec!["a".into()]).contains("classes"));
         assert!(break_and_read(&|c| c.input.size = 0).contains("input.size"));
+        assert!(break_and_read(&|c| c.input.mean[2] = 1e9).contains("input.mean"));
         assert!(break_and_read(&|c| c.input.std[1] = 0.0).contains("input.std"));
+        assert!(break_and_read(&|c| c.input.std[1] = 1e-39).contains("input.std"));
         assert!(break_and_read(&|c| c.crop.version = 99).contains("crop.version"));
         assert!(break_and_read(&|c| c.crop.stain = "magic".into()).contains("crop.stain"));
         assert!(break_and_read(&|c| c.crop.version = 1).contains("crop.stain"));

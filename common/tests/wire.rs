@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    FieldImage, FieldMessage, HealthMessage, LiveMessage, Pong, Reply, Request, Resent,
-    SlideMessage, StatusMessage, WhichSlide,
+    DesiredModel, FieldImage, FieldMessage, HealthMessage, LiveMessage, ModelHistory, ModelList,
+    ModelMessage, Pong, Reply, Request, Resent, SlideMessage, StatusMessage, UpdateState,
+    WhichModel, WhichSlide,
 };
 use uuid::Uuid;
 
@@ -116,7 +117,41 @@ fn what_boards_have_sent_is_read_and_nothing_of_it_has_gone() {
     board_sends::<StatusMessage>("status-1", StatusMessage::SCHEMA);
     board_sends::<HealthMessage>("health-1", HealthMessage::SCHEMA);
     board_sends::<LiveMessage>("live-1", LiveMessage::SCHEMA);
+    board_sends::<ModelMessage>("model-1", ModelMessage::SCHEMA);
     board_sends::<Reply>("reply-1", Reply::SCHEMA);
+}
+
+#[test]
+fn each_state_of_an_update_is_among_what_boards_have_sent() {
+    let mut seen = BTreeSet::new();
+    for (_, message) in golden("model-1") {
+        let message: ModelMessage = read(&message).unwrap();
+        seen.extend(
+            message
+                .update
+                .map(|update| written(&update.state).to_string()),
+        );
+    }
+    use UpdateState::{Checking, Installed, Receiving, Refused, RolledBack, Switching, Watching};
+    for state in [
+        Receiving, Checking, Switching, Watching, Installed, Refused, RolledBack,
+    ] {
+        assert!(seen.contains(&written(&state).to_string()), "{state:?}");
+    }
+}
+
+#[test]
+fn models_that_were_desired_are_understood() {
+    for (name, message) in golden("desired-1") {
+        let text = message.to_string();
+        let desired = DesiredModel::read(text.as_bytes())
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
+            .unwrap();
+        keeps(&name, "", &message, &written(&desired));
+        let mut more = message;
+        more["of_a_later_version"] = json!(1);
+        assert!(DesiredModel::read(more.to_string().as_bytes()).is_err());
+    }
 }
 
 #[test]
@@ -166,6 +201,9 @@ fn commands_that_were_sent_are_understood() {
         "capture.pause",
         "capture.resume",
         "image.get",
+        "model.history",
+        "model.list",
+        "model.rollback",
         "ping",
         "results.resend",
         "slide.start",
@@ -190,6 +228,9 @@ fn what_commands_gave_is_read() {
     gives::<WhichSlide>("slide-start-as-written");
     gives::<WhichSlide>("slide-stop");
     gives::<FieldImage>("image-get");
+    gives::<ModelHistory>("model-history");
+    gives::<ModelList>("model-list");
+    gives::<WhichModel>("model-rollback");
     gives::<Resent>("results-resend");
     gives::<Pong>("ping");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use smearscope_common::engine::Model;
 use smearscope_common::image::encode_jpeg;
-use smearscope_common::message::{FieldAnalysis, FieldMessage};
+use smearscope_common::message::{CellResult, FieldAnalysis, FieldMessage, Label};
 use smearscope_common::parasitemia::Counts;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +25,7 @@ use crate::config::Image;
 use crate::control::{Analysed, LastField};
 use crate::counting::Counting;
 use crate::health::Board;
-use crate::models::{AtWork, Judged, Next};
+use crate::models::{AtWork, Before, Judged, Next};
 use crate::mqtt::{Picture, to_json};
 use crate::pulse::Pulse;
 use crate::slide::{Judge, Seen, most_suspicious};
@@ -174,14 +174,14 @@ impl Analysis {
 
     /// Holds a field of a new model against what the one before says of it.
     fn compare(&self, analysis: &FieldAnalysis, other: Option<&mut Analyzer<'_>>, frame: &Frame) {
-        let before = other.and_then(|other| {
+        let said = other.and_then(|other| {
             let theirs = other.analyze(&frame.image, || self.pulse.beat());
-            theirs.ok().map(|theirs| theirs.counts.parasitized)
+            theirs.ok().map(|theirs| before(analysis, &theirs))
         });
         self.board.models.judged(&Judged {
             cells: analysis.counts.cells,
             parasitized: analysis.counts.parasitized,
-            parasitized_before: before,
+            before: said,
             ms: analysis.timing_ms.classify * self.workers.get() as f64,
         });
     }
@@ -281,7 +281,128 @@ impl Analysis {
     }
 }
 
+/// What the model before says of a field, beside the new one. Both have the same cells, in the same order: how cells are
+/// found is no model's.
+fn before(new: &FieldAnalysis, old: &FieldAnalysis) -> Before {
+    let is_parasitized = |cell: &CellResult| cell.label == Label::Parasitized;
+    let both = new.cells.iter().zip(&old.cells);
+    Before {
+        parasitized: old.counts.parasitized,
+        agreed: both
+            .filter(|(new, old)| is_parasitized(new) && is_parasitized(old))
+            .count() as u64,
+    }
+}
+
 /// A time as messages have it.
 fn milliseconds(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::GIVES_NO_NUMBERS;
+    use crate::health::tests::with_models;
+    use crate::models::tests::{edited, installed, opened};
+    use crate::pulse::Stage;
+    use crate::store::Cursor;
+    use crate::store::tests::store_in_memory;
+    use jiff::Timestamp;
+    use smearscope_common::synth::{SmearSpec, smear};
+    use tempfile::TempDir;
+
+    fn frame(number: u64) -> Frame {
+        let spec = SmearSpec {
+            width: 200,
+            height: 150,
+            cells: 2,
+            ..SmearSpec::default()
+        };
+        Frame {
+            id: Uuid::now_v7(),
+            image: smear(&spec, 1).image,
+            source: number.to_string(),
+            captured_at: Timestamp::UNIX_EPOCH,
+            overlaps: Vec::new(),
+            is_gated: false,
+        }
+    }
+
+    /// The models that judged, of all fields in the store in their order.
+    fn judges(store: &Store) -> Vec<(String, String)> {
+        let mut cursor = Cursor::default();
+        let mut judges = Vec::new();
+        loop {
+            let messages = store.pending(&mut cursor, 100, 1 << 20);
+            if messages.is_empty() {
+                return judges;
+            }
+            judges.extend(messages.iter().map(|message| {
+                let field: FieldMessage = serde_json::from_slice(&message.payload).unwrap();
+                (field.source, field.model.version)
+            }));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_field_whose_model_gives_no_numbers_is_judged_by_the_one_before() {
+        let dir = TempDir::new().unwrap();
+        let (models, at_work) = opened(dir.path());
+        let store = Arc::new(store_in_memory());
+        let board = Arc::new(with_models(models, Arc::clone(&store)));
+        let (frames, frames_in) = mpsc::channel(8);
+        let (pictures, _shown) = mpsc::channel(8);
+        let analysis = Analysis {
+            pulse: board.pulses.begin(Stage::Analysis),
+            board: Arc::clone(&board),
+            store: Arc::clone(&store),
+            workers: NonZeroUsize::MIN,
+            image: Image {
+                enabled: false,
+                ..Image::default()
+            },
+            remembered: 0,
+            stop: CancellationToken::new(),
+            runtime: Handle::current(),
+        };
+        let run = tokio::task::spawn_blocking(move || analysis.run(at_work, frames_in, &pictures));
+        let mut sent = 0;
+        let mut send = async |count: usize| {
+            for _ in 0..count {
+                frames.send(frame(sent)).await.unwrap();
+                sent += 1;
+            }
+            while (judges(&store).len() as u64) < sent {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let version = |version: &str| {
+            let wanted = format!("\"version\":\"{version}\"");
+            edited(&[("\"version\":\"2.0.0\"", &wanted)])
+        };
+        send(2).await;
+        installed(&board.models, &version("2.0.1"), 1);
+        send(2).await;
+        installed(&board.models, &version(GIVES_NO_NUMBERS), 2);
+        send(3).await;
+        drop(frames);
+        run.await.unwrap().unwrap();
+        // 2.0.1 had not stood its watch: the program's own took over.
+        let versions = [
+            "2.0.0", "2.0.0", "2.0.1", "2.0.1", "2.0.0", "2.0.0", "2.0.0",
+        ];
+        let wanted: Vec<_> = versions
+            .iter()
+            .enumerate()
+            .map(|(number, version)| (number.to_string(), (*version).to_owned()))
+            .collect();
+        assert_eq!(judges(&store), wanted);
+        let history = board.models.history().events;
+        let reason = history.last().unwrap().reason.clone().unwrap();
+        assert!(
+            reason.contains("cell of 4") && reason.contains("finite"),
+            "{reason}"
+        );
+    }
 }

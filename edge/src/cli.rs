@@ -187,10 +187,8 @@ pub enum ModelCommand {
     #[command(after_help = "Example:\n  smearscope-edge model verify new.onnx --json")]
     Verify(VerifyArgs),
     /// Take a signed model: checked as one that comes over MQTT, it decides from the next field on
-    #[command(
-        after_help = "Examples:\n  smearscope-edge model install new.onnx\n  \
-                      smearscope-edge model install new.onnx --signature new.minisig --config station.toml"
-    )]
+    #[command(after_help = "Examples:\n  smearscope-edge model install new.onnx\n  \
+                      smearscope-edge model install new.onnx --signature new.minisig --config station.toml")]
     Install(InstallArgs),
     /// List the models on this board, the one that decides first
     #[command(after_help = "Example:\n  smearscope-edge model list --json")]

@@ -27,7 +27,7 @@ use crate::field::GateOptions;
 pub use fault::Fault;
 pub use homeassistant::HomeAssistant;
 pub use http::Http;
-pub use model::ModelConfig;
+pub use model::{ModelConfig, TrustedKey};
 pub use mqtt::Mqtt;
 pub use overrides::Overrides;
 pub use slide::Slide;

@@ -177,6 +177,7 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         stop.clone(),
         frames,
     ));
+    let models = Arc::clone(&board.models);
     let _supervisor = AbortOnDropHandle::new(tokio::spawn(supervisor::watch(board, stop.clone())));
 
     // Whichever fails stops the others, and must not wait for a broker for ever.
@@ -198,6 +199,9 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
     );
     captured?;
     analysed?;
+    spawn_blocking(move || models.end())
+        .await
+        .context("the models can't be put aside")?;
     let delivered = delivered?;
     if delivered.waiting > 0 && !delivered.is_lasting {
         anyhow::bail!(

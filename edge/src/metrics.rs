@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use smearscope_common::message::{CameraState, StoreState, Throttling};
+use smearscope_common::message::{CameraState, ModelUpdate, StoreState, Throttling, UpdateState};
 
 use crate::health::{Board, Stored};
 
@@ -78,6 +78,20 @@ impl Scrape {
         .set(1.0);
         self.0
             .register("info", "The program, the board and its model", info);
+        let models = board.models.message(&board.device, board.boot_id);
+        self.gauge(
+            "model_watched",
+            "Whether the model that decides is new and watched",
+            Some(as_figure(models.watch.is_some())),
+        );
+        let is_failed = |update: &ModelUpdate| {
+            matches!(update.state, UpdateState::Refused | UpdateState::RolledBack)
+        };
+        self.gauge(
+            "model_update_failed",
+            "Whether the model that was desired last was refused or taken back",
+            Some(as_figure(models.update.as_ref().is_some_and(is_failed))),
+        );
         self.gauge(
             "uptime_seconds",
             "Since the program was started",

@@ -50,7 +50,8 @@ pub fn load_untested(path: Option<&Path>, blocks: Blocks) -> anyhow::Result<Mode
 pub fn default_reference() -> ModelRef {
     static NAME: OnceLock<ModelRef> = OnceLock::new();
     NAME.get_or_init(|| {
-        let card = read_card(DEFAULT).expect("the model inside the program has a card: a test reads it");
+        let card =
+            read_card(DEFAULT).expect("the model inside the program has a card: a test reads it");
         ModelRef {
             name: card.name,
             version: card.version,

@@ -73,11 +73,17 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<()> {
 /// When the folder can't be read.
 pub fn list(args: &ModelsArgs) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
-    let state = folder(args, &config)?.state().context("the state of the models can't be read")?;
+    let state = folder(args, &config)?
+        .state()
+        .context("the state of the models can't be read")?;
     let fixed = config.model.path;
     print(args, &models::list_of(&state), |list: &ModelList, out| {
         if let Some(path) = &fixed {
-            writeln!(out, "the config names {}: it decides, and none of these", path.display())?;
+            writeln!(
+                out,
+                "the config names {}: it decides, and none of these",
+                path.display()
+            )?;
         }
         for kept in &list.models {
             let used = match kept.used {
@@ -118,7 +124,11 @@ pub fn rollback(args: &ModelsArgs) -> anyhow::Result<()> {
     }
     let model = models::list_of(&state).models.remove(0).model;
     print(args, &WhichModel { model }, |which, out| {
-        writeln!(out, "{} decides from the next field on", named(&which.model))
+        writeln!(
+            out,
+            "{} decides from the next field on",
+            named(&which.model)
+        )
     })
 }
 
@@ -128,13 +138,18 @@ pub fn rollback(args: &ModelsArgs) -> anyhow::Result<()> {
 /// When the folder can't be read.
 pub fn history(args: &ModelsArgs) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
-    let state = folder(args, &config)?.state().context("the state of the models can't be read")?;
+    let state = folder(args, &config)?
+        .state()
+        .context("the state of the models can't be read")?;
     let history = ModelHistory {
         events: state.history,
     };
     print(args, &history, |history, out| {
         if history.events.is_empty() {
-            writeln!(out, "nothing has happened: the model inside the program decides")?;
+            writeln!(
+                out,
+                "nothing has happened: the model inside the program decides"
+            )?;
         }
         for event in &history.events {
             let kind = match event.kind {
@@ -145,7 +160,12 @@ pub fn history(args: &ModelsArgs) -> anyhow::Result<()> {
                 ModelEventKind::Damaged => "damaged",
             };
             let name = event.model.as_deref().unwrap_or("unknown");
-            write!(out, "{:.0} {kind}: {name} ({})", event.at, event.sha256.brief())?;
+            write!(
+                out,
+                "{:.0} {kind}: {name} ({})",
+                event.at,
+                event.sha256.brief()
+            )?;
             match &event.reason {
                 Some(reason) => writeln!(out, ": {reason}")?,
                 None => writeln!(out)?,
@@ -165,8 +185,12 @@ fn folder(args: &ModelsArgs, config: &Config) -> anyhow::Result<Folder> {
         }
         None => config.store.models(&config.device.id)?,
     };
-    Folder::open(path.clone())
-        .with_context(|| format!("the folder of the models, {}, can't be used", path.display()))
+    Folder::open(path.clone()).with_context(|| {
+        format!(
+            "the folder of the models, {}, can't be used",
+            path.display()
+        )
+    })
 }
 
 fn named(model: &ModelRef) -> String {

@@ -16,12 +16,19 @@ fn configs() {
 }
 
 /// Where there is a disk in memory, nothing waits for a real one.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    tempfile::tempdir_in(memory).unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn models_on_their_way() {
+    let folder = folder();
+    driven("models", |bytes| fuzz::models(bytes, folder.path()), 5000);
+}
+
 #[test]
 fn stored_rows() {
-    let memory = Path::new("/dev/shm");
-    let folder = match tempfile::tempdir_in(memory) {
-        Ok(folder) => folder,
-        Err(_) => tempfile::tempdir().unwrap(),
-    };
+    let folder = folder();
     driven("store", |bytes| fuzz::store(bytes, folder.path()), 1000);
 }

@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod fake_broker;
+pub mod models;
 pub mod peer;
 pub mod pki;
 pub mod proxy;

@@ -87,6 +87,21 @@ impl Peer {
         self.acks.recv_timeout(PATIENCE).expect("no PUBACK")
     }
 
+    /// Publishes at QoS 1 what the broker is to keep.
+    pub fn retain(&self, topic: &str, payload: &[u8]) {
+        self.client
+            .publish(topic, QoS::AtLeastOnce, true, payload.to_vec())
+            .unwrap();
+        let reason = self.acks.recv_timeout(PATIENCE).expect("no PUBACK");
+        assert!(
+            matches!(
+                reason,
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers
+            ),
+            "{topic}: {reason:?}"
+        );
+    }
+
     /// Panics unless the broker accepts a message.
     pub fn is_allowed(&self, topic: &str, payload: &str) {
         let reason = self.publish(topic, payload);

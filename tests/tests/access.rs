@@ -15,7 +15,7 @@ use smearscope_tests::site::{Site, password};
 use smearscope_tests::{PATIENCE, Running, edge, frames, lines};
 
 /// What a board publishes, below its own name.
-const BOARD_WRITES: [&str; 9] = [
+const BOARD_WRITES: [&str; 10] = [
     "status",
     "health",
     "field",
@@ -23,6 +23,7 @@ const BOARD_WRITES: [&str; 9] = [
     "slide/report",
     "image/field",
     "live",
+    "model",
     "command/reply",
     "command/reply/desk-7",
 ];

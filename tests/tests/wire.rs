@@ -162,6 +162,8 @@ fn every_message_of_a_real_run_is_as_documented() {
         request("4", "results.resend", json!({"from": 1, "to": 2})),
         request("5", "slide.stop", json!({})),
         request("6", "capture.once", json!({})),
+        request("9", "model.list", json!({})),
+        request("10", "model.history", json!({})),
     ];
     command(port, &commands, &response_topic);
     // What is refused is answered too. These lines are no valid commands, and so not for the validator.
@@ -188,6 +190,7 @@ fn every_message_of_a_real_run_is_as_documented() {
         "smearscope.slide/1",
         "smearscope.status/1",
         "smearscope.health/1",
+        "smearscope.model/1",
         "smearscope.command/1",
         "smearscope.reply/1",
     ] {
@@ -203,7 +206,7 @@ fn every_message_of_a_real_run_is_as_documented() {
         assert_eq!(wanted, Some(&true), "{} is retained", message.topic);
         kept.push(message);
     }
-    for leaf in ["status", "slide", "health"] {
+    for leaf in ["status", "slide", "health", "model"] {
         let topic = format!("smearscope/{DEVICE}/{leaf}");
         assert!(kept.iter().any(|m| m.topic == topic), "{topic} is not kept");
     }

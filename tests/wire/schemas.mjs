@@ -13,6 +13,8 @@ export const TOPICS = {
   'slide/report': 'slide',
   health: 'health',
   live: 'live',
+  model: 'model',
+  'model/desired': 'desired',
   command: 'command',
   'command/reply': 'reply',
 }
@@ -55,8 +57,9 @@ export class Schemas {
   /** Judges a message of a topic: the name of its schema, and what is wrong, or null. */
   judge(topic, payload) {
     const leaf = OURS.exec(topic)?.[1]
-    // A command may leave its schema out.
-    const name = payload?.schema ?? (leaf === 'command' ? 'smearscope.command/1' : undefined)
+    // What a board is told may leave its schema out.
+    const told = { command: 'smearscope.command/1', 'model/desired': 'smearscope.desired/1' }
+    const name = payload?.schema ?? told[leaf]
     if (typeof name !== 'string') return { name, problem: 'it names no schema' }
     // An answer may go to a topic of the sender's choice.
     const wanted = leaf?.startsWith('command/reply/') ? 'reply' : leaf === undefined ? 'reply' : TOPICS[leaf]

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::report::{BrokerReport, FileReport, HttpReport, ModelReport, Report, SourceReport, StoreReport};
+use super::report::{
+    BrokerReport, FileReport, HttpReport, ModelReport, Report, SourceReport, StoreReport,
+};
 use crate::named_file::Reach;
 
 /// Writes a line for each thing that one may want to know before the board is left alone.
@@ -128,7 +130,10 @@ fn updates(model: &ModelReport) -> String {
     match (&model.path, model.trusted_keys.as_slice()) {
         (Some(_), _) => "it stays: no other is installed".into(),
         (None, []) => "no other is installed: no key is trusted".into(),
-        (None, [key]) => format!("others are installed if signed by {key}, up to {} MB", model.max_mb),
+        (None, [key]) => format!(
+            "others are installed if signed by {key}, up to {} MB",
+            model.max_mb
+        ),
         (None, keys) => format!(
             "others are installed if signed by any of {}, up to {} MB",
             keys.join(", "),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minisign_verify::PublicKey;
+use minisign_verify::{PublicKey, Signature};
 use serde::Deserialize;
 use smearscope_common::topic::DeviceId;
 
@@ -40,6 +40,9 @@ pub struct ModelConfig {
     /// The most that the share of parasitized cells among these may differ from what the model before calls so, 0 to 1.
     /// Default: 0.1.
     pub max_share_shift: f64,
+    /// The least part of the cells that the model before calls parasitized that the new one must call so, too, 0 to 1.
+    /// Default: 0.2.
+    pub min_agreement: f64,
 }
 
 impl Default for ModelConfig {
@@ -53,6 +56,7 @@ impl Default for ModelConfig {
             max_ms_per_crop: 1000.0,
             watch_cells: 500,
             max_share_shift: 0.1,
+            min_agreement: 0.2,
         }
     }
 }
@@ -78,6 +82,20 @@ impl TryFrom<String> for TrustedKey {
     }
 }
 
+impl TrustedKey {
+    /// Checks a signature of these bytes: both kinds are as good, the old one, of the whole file, and that of its hash.
+    ///
+    /// # Errors
+    /// When this key has not signed them.
+    pub fn verify(
+        &self,
+        bytes: &[u8],
+        signature: &Signature,
+    ) -> Result<(), minisign_verify::Error> {
+        self.key.verify(bytes, signature, true)
+    }
+}
+
 impl fmt::Debug for TrustedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
@@ -97,24 +115,34 @@ impl ModelConfig {
             if (least..=most).contains(&value) {
                 return Ok(());
             }
-            Err((key, format!("`{key}` is {value}, but goes from {least} to {most}")))
+            Err((
+                key,
+                format!("`{key}` is {value}, but goes from {least} to {most}"),
+            ))
         };
         between("max_mb", self.max_mb as f64, 1.0, MOST_MB as f64)?;
         between("receive_hours", self.receive_hours, 0.01, MOST_HOURS)?;
         between("max_ms_per_crop", self.max_ms_per_crop, 0.1, 1e6)?;
-        between("watch_cells", self.watch_cells as f64, LEAST_CELLS as f64, 1e9)?;
-        between("max_share_shift", self.max_share_shift, 0.001, 1.0)
+        between(
+            "watch_cells",
+            self.watch_cells as f64,
+            LEAST_CELLS as f64,
+            1e9,
+        )?;
+        between("max_share_shift", self.max_share_shift, 0.001, 1.0)?;
+        between("min_agreement", self.min_agreement, 0.0, 1.0)
     }
 
     /// What a new model must be like.
     pub fn demands(&self, device: &DeviceId) -> Demands {
         Demands {
             device: device.clone(),
-            keys: self.trusted_keys.iter().map(|trusted| trusted.key.clone()).collect(),
+            keys: self.trusted_keys.clone(),
             max_bytes: self.max_mb << 20,
             watch: Rules {
                 cells: self.watch_cells,
                 max_share_shift: self.max_share_shift,
+                min_agreement: self.min_agreement,
                 max_ms_per_crop: self.max_ms_per_crop,
             },
         }

@@ -129,7 +129,7 @@ fn an_unknown_key_is_named_with_its_line_and_what_was_meant() {
         ),
         (
             "[mqtt]\nmax_mb = 64",
-            "line 6: unknown key `max_mb` in [mqtt]; it belongs into [store]",
+            "line 6: unknown key `max_mb` in [mqtt]; it belongs into [model] or [store]",
         ),
         (
             "[mqtt]\nenabled = true",
@@ -261,6 +261,23 @@ fn a_wrong_value_is_told_with_what_it_must_be() {
         id.starts_with("line 2: `id` in [device]: ") && id.contains("\"a/b\""),
         "{id}"
     );
+}
+
+#[test]
+fn a_key_that_is_none_and_limits_that_can_t_be_are_refused() {
+    for (line, said) in [
+        ("trusted_keys = [\"RWnone\"]", "no public key of minisign"),
+        ("trusted_keys = \"RW\"", "trusted_keys"),
+        ("max_mb = 0", "`max_mb` is 0"),
+        ("receive_hours = 0.0", "`receive_hours` is 0"),
+        ("watch_cells = 10", "`watch_cells` is 10"),
+        ("max_share_shift = 2.0", "`max_share_shift` is 2"),
+        ("min_agreement = -0.5", "`min_agreement` is -0.5"),
+        ("max_ms_per_crop = 0.0", "`max_ms_per_crop` is 0"),
+    ] {
+        let error = error(&format!("{SMALLEST}[model]\n{line}\n"));
+        assert!(error.contains(said) && error.contains("line 6"), "{error}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@
 //! ```
 
 mod config;
+mod models;
 mod store;
 
 pub use config::check as config;
+pub use models::check as models;
 pub use store::check as store;

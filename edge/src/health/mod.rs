@@ -161,7 +161,12 @@ pub mod tests {
 
     /// A board with this store.
     pub fn with_store(store: Arc<Store>) -> Board {
+        with_models(Models::idle(), store)
+    }
+
+    /// A board with these models and this store.
+    pub fn with_models(models: Models, store: Arc<Store>) -> Board {
         let device = "scope-1".parse().unwrap();
-        Board::new(device, Arc::new(Models::idle()), store)
+        Board::new(device, Arc::new(models), store)
     }
 }

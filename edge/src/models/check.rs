@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use minisign_verify::{PublicKey, Signature};
+use minisign_verify::Signature;
 use sha2::{Digest, Sha256};
 use smearscope_common::engine::{EngineError, Model};
 use smearscope_common::message::{DesiredModel, ModelHash};
@@ -12,6 +12,7 @@ use smearscope_common::model_signature::{InvalidNote, SignedNote};
 use smearscope_common::topic::DeviceId;
 
 use super::watch;
+use crate::config::TrustedKey;
 
 /// How often a crop is judged to know how fast a model is; the fastest counts, for the daemon is at work meanwhile.
 const TIMED: usize = 5;
@@ -29,7 +30,9 @@ pub enum Refusal {
     #[error("this board trusts no key: set `trusted_keys` in [model] of its config")]
     NoKeys,
     /// Nothing at all, or more than the limit.
-    #[error("it has {size} bytes; a model here has at least 1 and at most {most} (`max_mb` in [model])")]
+    #[error(
+        "it has {size} bytes; a model here has at least 1 and at most {most} (`max_mb` in [model])"
+    )]
     Size {
         /// As it was announced.
         size: u64,
@@ -37,7 +40,9 @@ pub enum Refusal {
         most: u64,
     },
     /// The bytes are not those that were announced.
-    #[error("its bytes have the SHA-256 {is}, not {wanted}: they were damaged or exchanged on the way")]
+    #[error(
+        "its bytes have the SHA-256 {is}, not {wanted}: they were damaged or exchanged on the way"
+    )]
     Hash {
         /// Of the bytes.
         is: ModelHash,
@@ -78,10 +83,14 @@ pub enum Refusal {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The card speaks of a network that this program does not know, or the graph is not what the card says.
-    #[error("its card says that it is a {0:?}, which this program does not take: it takes a DenseNet whose graph is one")]
+    #[error(
+        "its card says that it is a {0:?}, which this program does not take: it takes a DenseNet whose graph is one"
+    )]
     Architecture(String),
     /// It is slower than this board can bear.
-    #[error("it takes {ms:.0} ms for a cell on one core of this board, more than {most:.0} (`max_ms_per_crop` in [model])")]
+    #[error(
+        "it takes {ms:.0} ms for a cell on one core of this board, more than {most:.0} (`max_ms_per_crop` in [model])"
+    )]
     Slow {
         /// The fastest of some crops.
         ms: f64,
@@ -104,7 +113,7 @@ pub struct Demands {
     /// The board.
     pub device: DeviceId,
     /// Whoever signs for it.
-    pub keys: Vec<PublicKey>,
+    pub keys: Vec<TrustedKey>,
     /// The most bytes.
     pub max_bytes: u64,
     /// What is watched, and the least speed.
@@ -184,8 +193,7 @@ impl Demands {
             return Err(Refusal::NoKeys);
         }
         let signature = Signature::decode(signature).map_err(Refusal::NotSigned)?;
-        // Both kinds are as good: the old one, of the whole file, and that of its hash.
-        let is_of = |key: &PublicKey| key.verify(onnx, &signature, true).is_ok();
+        let is_of = |key: &TrustedKey| key.verify(onnx, &signature).is_ok();
         if !self.keys.iter().any(is_of) {
             return Err(Refusal::Signature(self.keys.len()));
         }
@@ -235,4 +243,3 @@ pub fn hash_of(bytes: &[u8]) -> ModelHash {
         .parse()
         .expect("a digest in hexadecimal is a model's hash")
 }
-

@@ -114,7 +114,9 @@ impl File {
                     .is_some_and(|range| range.starts_with(&wanted));
                 if !is_next {
                     bytes.clear();
-                    return Err(Broken::Off("the server sent another part than asked".into()));
+                    return Err(Broken::Off(
+                        "the server sent another part than asked".into(),
+                    ));
                 }
             }
             // From its beginning, whatever was asked for.
@@ -208,7 +210,11 @@ mod tests {
         let (url, asked) = server(vec![
             answer("200 OK", 10, "0123"),
             answer("503 Busy", 0, ""),
-            answer("206 Partial Content\r\nContent-Range: bytes 4-9/10", 6, "456789"),
+            answer(
+                "206 Partial Content\r\nContent-Range: bytes 4-9/10",
+                6,
+                "456789",
+            ),
         ]);
         assert_eq!(get(&url, 10).unwrap(), b"0123456789");
         assert_eq!(asked.join().unwrap(), ["", "bytes=4-", "bytes=4-"]);

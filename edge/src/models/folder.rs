@@ -77,10 +77,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it can't be read or written; then nothing is changed.
-    pub fn change(
-        &self,
-        change: impl FnOnce(&mut State) -> io::Result<bool>,
-    ) -> io::Result<State> {
+    pub fn change(&self, change: impl FnOnce(&mut State) -> io::Result<bool>) -> io::Result<State> {
         let _lock = self.lock()?;
         let mut state = self.state()?;
         if change(&mut state)? {
@@ -209,7 +206,10 @@ mod tests {
     fn what_is_written_is_read_and_shows_that_it_changed() {
         let dir = TempDir::new().unwrap();
         let folder = Folder::open(dir.path().join("state/models")).unwrap();
-        assert_eq!((folder.state().unwrap(), folder.stamp()), (State::default(), None));
+        assert_eq!(
+            (folder.state().unwrap(), folder.stamp()),
+            (State::default(), None)
+        );
         let state = folder.change(|state| Ok(take(state, 1))).unwrap();
         assert_eq!(folder.state().unwrap(), state);
         let stamp = folder.stamp();
@@ -223,7 +223,12 @@ mod tests {
     fn a_damaged_state_is_set_aside_and_the_programs_model_decides() {
         let dir = TempDir::new().unwrap();
         let folder = Folder::open(dir.path().into()).unwrap();
-        for damaged in ["", "{", "{\"schema\":\"smearscope.models/9\",\"current\":null}", "[1]"] {
+        for damaged in [
+            "",
+            "{",
+            "{\"schema\":\"smearscope.models/9\",\"current\":null}",
+            "[1]",
+        ] {
             fs::write(dir.path().join(STATE), damaged).unwrap();
             assert_eq!(folder.state().unwrap(), State::default());
             let aside = dir.path().join("state.json.damaged");
@@ -258,7 +263,12 @@ mod tests {
             .collect();
         names.sort();
         let of = |n| [format!("{}.minisig", hash(n)), format!("{}.onnx", hash(n))];
-        let wanted = [&of(1)[..], &of(2), &["incoming", "lock", STATE].map(String::from)].concat();
+        let wanted = [
+            &of(1)[..],
+            &of(2),
+            &["incoming", "lock", STATE].map(String::from),
+        ]
+        .concat();
         assert_eq!(names, wanted);
     }
 }

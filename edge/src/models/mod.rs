@@ -11,7 +11,7 @@ mod fetch;
 mod folder;
 mod state;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod updates;
 mod watch;
 
@@ -33,12 +33,12 @@ use uuid::Uuid;
 use crate::model;
 
 pub use check::{Demands, Refusal};
+pub use chunks::Chunks;
 pub use folder::Folder;
 pub use updates::{Chunk, Door, Updates};
-pub use watch::{Judged, Rules};
+pub use watch::{Before, Judged, Rules};
 
 use check::Checked;
-use chunks::Chunks;
 use folder::Stamp;
 use state::{MOST_STARTS, State, Which, origin};
 use watch::{Verdict, Watch};
@@ -119,7 +119,14 @@ impl Models {
         let is_fixed = options.path.is_some();
         if let Some(path) = &options.path {
             let model = model::load(Some(path))?;
-            return Ok(Self::begun(None, is_fixed, options.demands, State::default(), model, None));
+            return Ok(Self::begun(
+                None,
+                is_fixed,
+                options.demands,
+                State::default(),
+                model,
+                None,
+            ));
         }
         let folder = options.folder.and_then(|path| match Folder::open(path.clone()) {
             Ok(folder) => Some(folder),
@@ -131,7 +138,14 @@ impl Models {
         });
         let Some(folder) = folder else {
             let model = model::load(None)?;
-            return Ok(Self::begun(None, is_fixed, options.demands, State::default(), model, None));
+            return Ok(Self::begun(
+                None,
+                is_fixed,
+                options.demands,
+                State::default(),
+                model,
+                None,
+            ));
         };
         let mut state = written(&folder, |state| {
             let Some(trial) = &mut state.watch else {
@@ -170,7 +184,14 @@ impl Models {
             (Some(_), Some(which)) => load(&folder, &which).ok(),
             _ => None,
         };
-        Ok(Self::begun(Some(folder), is_fixed, options.demands, state, model, before))
+        Ok(Self::begun(
+            Some(folder),
+            is_fixed,
+            options.demands,
+            state,
+            model,
+            before,
+        ))
     }
 
     fn begun(
@@ -223,6 +244,7 @@ impl Models {
             watch: Rules {
                 cells: 300,
                 max_share_shift: 0.1,
+                min_agreement: 0.2,
                 max_ms_per_crop: 1e6,
             },
         };
@@ -315,6 +337,18 @@ impl Models {
         Ok(next.unwrap_or_else(|| inner.at_work.clone()))
     }
 
+    /// The program ends in order: that says nothing against a model that is watched.
+    pub fn end(&self) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let noted = folder.change(|state| {
+            let watched = state.watch.as_mut();
+            Ok(watched.is_some_and(|trial| std::mem::take(&mut trial.starts) > 0))
+        });
+        self.took(noted);
+    }
+
     /// Reads what others have written, such as `model install` on the command line.
     pub fn refresh(&self) {
         let Some(folder) = &self.folder else {
@@ -384,7 +418,10 @@ impl Models {
     pub fn incoming(&self, desired: &DesiredModel) -> Result<Chunks, Refusal> {
         let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
         folder.sweep(Some(&desired.sha256));
-        Ok(Chunks::open(folder.incoming(&desired.sha256), desired.size)?)
+        Ok(Chunks::open(
+            folder.incoming(&desired.sha256),
+            desired.size,
+        )?)
     }
 
     /// Says how far a desired model is.
@@ -549,7 +586,8 @@ impl Models {
             return false;
         }
         error!("the model that decides is left for the one before it: {why}");
-        let changed = folder.change(|state| Ok(state.current == current && state.roll_back(kind, why)));
+        let changed =
+            folder.change(|state| Ok(state.current == current && state.roll_back(kind, why)));
         match changed {
             Ok(_) => self.took(changed),
             Err(error) => {
@@ -694,7 +732,10 @@ pub fn list_of(state: &State) -> ModelList {
     }
     let others = state.before.iter().rev().skip(1);
     models.extend(others.map(|which| entry(which, ModelUse::Kept)));
-    if !models.iter().any(|model| model.origin == ModelOrigin::Program) {
+    if !models
+        .iter()
+        .any(|model| model.origin == ModelOrigin::Program)
+    {
         models.push(entry(&None, ModelUse::Kept));
     }
     ModelList { models }

@@ -161,11 +161,7 @@ impl State {
     }
 
     fn outcome(&mut self, hash: &ModelHash, state: UpdateState, reason: Option<String>) {
-        if let Some(update) = self
-            .update
-            .as_mut()
-            .filter(|update| update.sha256 == *hash)
-        {
+        if let Some(update) = self.update.as_mut().filter(|update| update.sha256 == *hash) {
             update.state = state;
             update.at = Timestamp::now();
             update.reason = reason;

@@ -134,7 +134,10 @@ impl Updates {
                     ))),
                 };
                 // What was refused is no use, and may be damaged.
-                let cleared = self.models.incoming(&desired).map(|mut chunks| chunks.clear());
+                let cleared = self
+                    .models
+                    .incoming(&desired)
+                    .map(|mut chunks| chunks.clear());
                 if let Ok(Err(error)) = cleared {
                     warn!("the chunks of a model can't be removed: {error}");
                 }

@@ -1,13 +1,16 @@
 //! The watch over a new model: on the first cells that it judges, the model before it judges, too.
 //!
 //! Both see the same cells, so that another slide, or another stain, is not taken for another model. What can be told
-//! without the truth is told: answers that are no numbers, slowness, and a share of parasitized cells that is far from the
-//! other's. Which of two models is right where they differ a little, a watch can't tell: that is for the validation.
+//! without the truth is told: answers that are no numbers, slowness, a share of parasitized cells that is far from the
+//! other's, and blindness: of the cells that the model before calls parasitized, it must call some so, too. Which of two
+//! models is right where they differ a little, a watch can't tell: that is for the validation.
 
 use smearscope_common::message::ModelWatch;
 
 /// Less than this says nothing of shares and speed.
 const LEAST_CELLS: u64 = 100;
+/// Fewer parasitized cells than this say nothing of blindness: they may be the other model's mistakes.
+const LEAST_PARASITIZED: u64 = 10;
 
 /// What a model must keep to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +19,8 @@ pub struct Rules {
     pub cells: u64,
     /// The most that the share of parasitized cells may differ from the other model's, 0 to 1.
     pub max_share_shift: f64,
+    /// The least part of what the other model calls parasitized that it must call so, too, 0 to 1.
+    pub min_agreement: f64,
     /// The most milliseconds of one core for a cell.
     pub max_ms_per_crop: f64,
 }
@@ -27,10 +32,19 @@ pub struct Judged {
     pub cells: u64,
     /// Those that the new model calls parasitized.
     pub parasitized: u64,
-    /// Those that the model before calls so; `None` where it can't judge any more.
-    pub parasitized_before: Option<u64>,
+    /// What the model before says of them; `None` where it can't judge any more.
+    pub before: Option<Before>,
     /// Milliseconds of one core that the new model took for all of them.
     pub ms: f64,
+}
+
+/// What the model before says of the same cells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Before {
+    /// Those that it calls parasitized.
+    pub parasitized: u64,
+    /// Those of them that the new one calls so, too.
+    pub agreed: u64,
 }
 
 /// What a watch comes to.
@@ -54,6 +68,7 @@ pub struct Watch {
     both: u64,
     shared: u64,
     shared_before: u64,
+    agreed: u64,
     ms: f64,
 }
 
@@ -67,6 +82,7 @@ impl Watch {
             both: 0,
             shared: 0,
             shared_before: 0,
+            agreed: 0,
             ms: 0.0,
         }
     }
@@ -76,10 +92,11 @@ impl Watch {
         self.cells += judged.cells;
         self.parasitized += judged.parasitized;
         self.ms += judged.ms;
-        if let Some(before) = judged.parasitized_before {
+        if let Some(before) = judged.before {
             self.both += judged.cells;
             self.shared += judged.parasitized;
-            self.shared_before += before;
+            self.shared_before += before.parasitized;
+            self.agreed += before.agreed;
         }
         let is_over = self.cells >= self.rules.cells;
         if self.cells >= LEAST_CELLS || is_over && self.cells > 0 {
@@ -103,7 +120,20 @@ impl Watch {
                 self.rules.max_share_shift * 100.0
             ));
         }
-        if is_over { Verdict::Stood } else { Verdict::GoesOn }
+        let least = self.rules.min_agreement * self.shared_before as f64;
+        if self.shared_before >= LEAST_PARASITIZED && (self.agreed as f64) < least {
+            return Verdict::Failed(format!(
+                "of {} cells that the model before it calls parasitized it calls {} so, fewer than {} %",
+                self.shared_before,
+                self.agreed,
+                self.rules.min_agreement * 100.0
+            ));
+        }
+        if is_over {
+            Verdict::Stood
+        } else {
+            Verdict::GoesOn
+        }
     }
 
     /// How far it is.
@@ -130,6 +160,7 @@ mod tests {
     const RULES: Rules = Rules {
         cells: 300,
         max_share_shift: 0.1,
+        min_agreement: 0.2,
         max_ms_per_crop: 50.0,
     };
 
@@ -137,7 +168,10 @@ mod tests {
         Judged {
             cells: 60,
             parasitized,
-            parasitized_before: Some(before),
+            before: Some(Before {
+                parasitized: before,
+                agreed: parasitized.min(before),
+            }),
             ms: 60.0 * 20.0,
         }
     }
@@ -156,7 +190,7 @@ mod tests {
 
     #[test]
     fn one_that_calls_everything_or_nothing_parasitized_fails_soon() {
-        for (now, before) in [(60, 2), (0, 20)] {
+        for (now, before) in [(60, 2), (0, 8)] {
             let mut watch = Watch::new(RULES);
             assert_eq!(watch.add(&judged(now, before)), Verdict::GoesOn);
             let Verdict::Failed(why) = watch.add(&judged(now, before)) else {
@@ -164,6 +198,24 @@ mod tests {
             };
             assert!(why.contains("percentage points"), "{why}");
         }
+    }
+
+    #[test]
+    fn a_blind_one_fails_as_soon_as_there_was_something_to_see() {
+        let mut watch = Watch::new(RULES);
+        for _ in 0..3 {
+            assert_eq!(watch.add(&judged(0, 3)), Verdict::GoesOn);
+        }
+        let Verdict::Failed(why) = watch.add(&judged(0, 3)) else {
+            panic!("it must fail")
+        };
+        assert!(why.contains("of 12 cells"), "{why}");
+        // What the model before called so by mistake, a better one may leave out.
+        let mut watch = Watch::new(RULES);
+        for _ in 0..4 {
+            assert_eq!(watch.add(&judged(1, 3)), Verdict::GoesOn);
+        }
+        assert_eq!(watch.add(&judged(1, 3)), Verdict::Stood);
     }
 
     #[test]
@@ -182,7 +234,10 @@ mod tests {
         let empty = Judged {
             cells: 0,
             parasitized: 0,
-            parasitized_before: Some(0),
+            before: Some(Before {
+                parasitized: 0,
+                agreed: 0,
+            }),
             ms: 0.0,
         };
         for _ in 0..1000 {
@@ -204,7 +259,7 @@ mod tests {
     fn without_the_model_before_only_speed_is_watched() {
         let mut watch = Watch::new(RULES);
         let alone = Judged {
-            parasitized_before: None,
+            before: None,
             ..judged(60, 0)
         };
         for _ in 0..4 {

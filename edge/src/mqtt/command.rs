@@ -238,11 +238,10 @@ impl Commands {
                 Ok(Done::Result(result(&NoArgs {})))
             }
             Command::ImageGet => {
-                let field = self
-                    .board
-                    .control
-                    .last_field()
-                    .ok_or_else(|| undone(ReplyCode::NotNow, "no field was analysed yet".into()))?;
+                let field =
+                    self.board.control.last_field().ok_or_else(|| {
+                        undone(ReplyCode::NotNow, "no field was analysed yet".into())
+                    })?;
                 let image = encode_jpeg(&field.image, self.quality).map_err(|error| {
                     undone(
                         ReplyCode::Failed,
@@ -473,7 +472,13 @@ mod tests {
             assert_eq!(board.run(id, command, json!({}))["ok"], true);
         }
         let pong = board.run("f", "ping", json!({}));
-        assert!(pong["result"]["boot_id"].as_str().unwrap().parse::<Uuid>().is_ok());
+        assert!(
+            pong["result"]["boot_id"]
+                .as_str()
+                .unwrap()
+                .parse::<Uuid>()
+                .is_ok()
+        );
     }
 
     #[test]

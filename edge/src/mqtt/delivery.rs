@@ -58,6 +58,8 @@ pub struct Delivery {
     pub(super) model_changes: watch::Receiver<()>,
     /// The connection's side of updates of models.
     pub(super) door: Door,
+    /// Its other side is gone: a failure of its own, and no reason to deliver no results.
+    pub(super) has_no_updates: bool,
     pub(super) replies: Replies,
     pub(super) commands: Commands,
     pub(super) board: Arc<Board>,
@@ -93,6 +95,7 @@ impl Delivery {
             model,
             model_changes: board.models.changes(),
             door,
+            has_no_updates: false,
             outbox: Outbox::new(Arc::clone(&store)),
             changes: store.changes(),
             options,

@@ -125,7 +125,10 @@ pub(super) struct Session<'d> {
 impl<'d> Session<'d> {
     /// Begins to connect.
     pub(super) fn open(delivery: &'d mut Delivery) -> Self {
-        let (client, mut event_loop) = AsyncClient::new(mqtt_options(&delivery.options, delivery.board.models.at_work()), CHANNEL);
+        let (client, mut event_loop) = AsyncClient::new(
+            mqtt_options(&delivery.options, delivery.board.models.at_work()),
+            CHANNEL,
+        );
         let (sender, events) = mpsc::channel(CHANNEL);
         let task = tokio::spawn(async move {
             loop {
@@ -201,11 +204,9 @@ impl<'d> Session<'d> {
                 changed = self.delivery.model_changes.changed() => if changed.is_ok() {
                     block_in_place(|| self.delivery.models_changed());
                 },
-                changed = self.delivery.door.wanted.changed() => {
-                    // It is seen when the next thing is offered; without the other side there is no update, ever.
-                    if changed.is_err() {
-                        return Ended::Lost("the updates of models have stopped".into());
-                    }
+                // It is seen when the next thing is offered.
+                changed = self.delivery.door.wanted.changed(), if !self.delivery.has_no_updates => {
+                    self.delivery.has_no_updates = changed.is_err();
                 }
                 more = self.delivery.pictures.recv(), if self.delivery.is_fed() => match more {
                     Some(picture) => self.show_picture(picture),
@@ -254,7 +255,11 @@ impl<'d> Session<'d> {
 
     /// Another model decides: the status names it.
     fn tell_other_model(&mut self) {
-        let Some(online) = self.online.as_ref().filter(|online| online.window.has_room()) else {
+        let Some(online) = self
+            .online
+            .as_ref()
+            .filter(|online| online.window.has_room())
+        else {
             return;
         };
         let model = self.delivery.board.models.at_work();
@@ -357,8 +362,7 @@ impl<'d> Session<'d> {
         let refused =
             |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
         if let Some(code) = suback.return_codes.iter().find(refused) {
-            let reason =
-                format!("the broker lets nobody send us commands or models ({code:?})");
+            let reason = format!("the broker lets nobody send us commands or models ({code:?})");
             warn!("{reason}");
             self.delivery.note_refusal(reason);
         }

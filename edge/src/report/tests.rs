@@ -175,7 +175,7 @@ fn the_oldest_reports_go_and_never_those_of_the_last_slides() {
     // A board without a clock has written the newest in 1970.
     let old = std::time::SystemTime::UNIX_EPOCH;
     for (id, age) in [("e", 0), ("d", 9), ("a", 10), ("b", 20), ("c", 30)] {
-        File::open(dir.path().join(format!("{id}.html")))
+        fs::File::open(dir.path().join(format!("{id}.html")))
             .unwrap()
             .set_modified(old + std::time::Duration::from_secs(age))
             .unwrap();

@@ -32,7 +32,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("health", sent::<HealthMessage>()),
         ("live", sent::<LiveMessage>()),
         ("model", sent::<ModelMessage>()),
-        ("desired", root::<DesiredModel>(generator(Contract::Deserialize))),
+        (
+            "desired",
+            root::<DesiredModel>(generator(Contract::Deserialize)),
+        ),
         ("command", commands::request()),
         ("reply", commands::reply()),
     ]

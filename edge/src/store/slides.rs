@@ -7,9 +7,9 @@ use smearscope_common::geometry::Rect;
 use smearscope_common::message::{SlideId, SlideMessage};
 use uuid::Uuid;
 
+use super::Kind;
 use super::database::{Database, MAX_COUNT, Trouble};
 use super::step::Step;
-use super::Kind;
 use crate::failpoint;
 use crate::mqtt::to_json;
 use crate::report::{Report, ReportedCell};

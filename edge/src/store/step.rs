@@ -9,8 +9,8 @@ use super::Kind;
 use super::database::{
     Database, MAX_COUNT, Trouble, checksum, drops, get, message, put, used_bytes,
 };
-use crate::failpoint;
 use crate::clock;
+use crate::failpoint;
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;

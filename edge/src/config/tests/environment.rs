@@ -2,6 +2,8 @@
 
 use super::*;
 
+const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
 fn overrides(variables: &[(&str, &str)]) -> Overrides {
     let variables = variables
         .iter()
@@ -29,6 +31,7 @@ fn the_environment_goes_before_the_file() {
             ("SMEARSCOPE_SOURCE_DEVICE", "/dev/video7"),
             ("SMEARSCOPE_SOURCE_CONTROLS__GAIN", "3"),
             ("SMEARSCOPE_SOURCE_CONTROLS__AUTO_EXPOSURE", "manual mode"),
+            ("SMEARSCOPE_MODEL_TRUSTED_KEYS", &format!("[{KEY:?}]")),
             ("SMEARSCOPE_PYTHON", "not ours"),
             ("HOME", "/"),
         ],
@@ -41,6 +44,7 @@ fn the_environment_goes_before_the_file() {
     );
     assert_eq!(config.mqtt.username.as_deref(), Some("in quotes"));
     assert_eq!(config.gate.min_focus, 12.0);
+    assert_eq!(config.model.trusted_keys.len(), 1);
     assert!(!config.image.enabled);
     assert_eq!(config.slide.site_validation.as_deref(), Some("ward 3"));
     let Source::Camera(camera) = &config.source else {
@@ -56,7 +60,7 @@ fn the_environment_goes_before_the_file() {
         controls,
         ["auto_exposure \"manual mode\"", "gain 3", "sharpness 2"]
     );
-    assert_eq!(config.overrides.used().count(), 10);
+    assert_eq!(config.overrides.used().count(), 11);
     // A whole table at once adds to what the file and other variables say.
     let config = with(
         &format!("{SMALLEST}[source.smear]\ncells = 5\n"),
@@ -98,7 +102,7 @@ fn what_is_wrong_in_the_environment_names_the_variable() {
         (
             "MQTT_MAX_MB",
             "64",
-            "unknown key `max_mb` in [mqtt]; did you mean SMEARSCOPE_STORE_MAX_MB?",
+            "unknown key `max_mb` in [mqtt]; did you mean SMEARSCOPE_MODEL_MAX_MB or SMEARSCOPE_STORE_MAX_MB?",
         ),
         (
             "STORE_QQ",
@@ -140,7 +144,7 @@ fn what_is_wrong_in_the_environment_names_the_variable() {
         (
             "MODEL",
             "m.onnx",
-            "it names a table and no key; known are SMEARSCOPE_MODEL_PATH, SMEARSCOPE_MODEL_WORKERS",
+            "it names a table and no key; known are SMEARSCOPE_MODEL_MAX_MB, SMEARSCOPE_MODEL_MAX_MS_PER_CROP",
         ),
     ] {
         let name = format!("SMEARSCOPE_{name}");
