@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use smearscope_common::message::{
-    DeviceState, FieldAnalysis, FieldMessage, HealthMessage, SlideMessage, StatusMessage,
+    DeviceState, FieldAnalysis, FieldMessage, HealthMessage, ModelMessage, ModelOrigin,
+    SlideMessage, StatusMessage,
 };
 use smearscope_tests::{
     PATIENCE, Received, Running, edge, frames, free_port, mosquitto, subscribe, subscribe_as,
@@ -120,6 +121,10 @@ fn every_replayed_field_arrives_once_with_the_counts_of_analyze() {
             "health" => {
                 let health: HealthMessage = serde_json::from_slice(&message.payload).unwrap();
                 assert_eq!(health.device.to_string(), "bench-1");
+            }
+            "model" => {
+                let model: ModelMessage = serde_json::from_slice(&message.payload).unwrap();
+                assert_eq!((model.origin, model.update), (ModelOrigin::Program, None));
             }
             "image/field" => assert!(message.payload.starts_with(&[0xff, 0xd8])),
             other => panic!("unexpected topic {other}"),
