@@ -73,7 +73,8 @@ say "in $out:"
 ls -l
 if [[ -n "$key" ]]; then
     files=(*)
-    minisign -S -s "$key" -t "smearscope $version, commit $commit" -m "${files[@]}" >/dev/null
+    # A board goes by the time: an older signature than it knows brings it no model.
+    minisign -S -s "$key" -t "timestamp:$(date +%s)"$'\t'"smearscope $version, commit $commit" -m "${files[@]}" >/dev/null
     for file in "${files[@]}"; do
         minisign -V -q -p "$public" -m "$file"
     done

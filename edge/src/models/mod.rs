@@ -147,7 +147,11 @@ impl Models {
                 None,
             ));
         };
-        let mut state = written(&folder, |state| {
+        let mut state = folder.state().unwrap_or_else(|error| {
+            error!("what is written about models can't be read: {error}");
+            State::default()
+        });
+        write(&folder, &mut state, |state| {
             let Some(trial) = &mut state.watch else {
                 return false;
             };
@@ -164,18 +168,15 @@ impl Models {
         let model = loop {
             match load(&folder, &state.current) {
                 Ok(model) => break model,
+                Err(error) if state.current.is_none() => return Err(error),
                 Err(error) => {
                     let why = format!("{error:#}");
                     error!("the installed model can't be used, the one before it is: {why}");
                     let was = state.current.clone();
-                    state = written(&folder, |state| {
+                    write(&folder, &mut state, |state| {
                         // Somebody else may have left it already.
                         state.current == was && state.roll_back(ModelEventKind::Damaged, &why)
                     });
-                    if state.current == was {
-                        // The disk can't be written: for this start of the program alone.
-                        state.roll_back(ModelEventKind::Damaged, &why);
-                    }
                 }
             }
         };
@@ -688,16 +689,15 @@ pub fn install(
     Ok((state, model))
 }
 
-/// Changes what is written; what can't be written holds for this start of the program.
-fn written(folder: &Folder, change: impl Fn(&mut State) -> bool) -> State {
-    folder
-        .change(|state| Ok(change(state)))
-        .unwrap_or_else(|error| {
+/// Changes what is written, and `state` with it; what can't be written holds for this start of the program.
+fn write(folder: &Folder, state: &mut State, change: impl Fn(&mut State) -> bool) {
+    match folder.change(|state| Ok(change(state))) {
+        Ok(written) => *state = written,
+        Err(error) => {
             error!("what happens with models can't be written: {error}");
-            let mut state = folder.state().unwrap_or_default();
-            change(&mut state);
-            state
-        })
+            change(state);
+        }
+    }
 }
 
 /// Loads a model of the folder and holds it against its name.

@@ -355,6 +355,31 @@ fn a_damaged_file_makes_way_for_the_model_before() {
 }
 
 #[test]
+fn damaged_files_on_a_disk_that_can_t_be_written_leave_the_programs_model() {
+    let dir = TempDir::new().unwrap();
+    let (models, _at_work) = opened(dir.path());
+    for (second, version) in [(1, "2.0.1"), (2, "2.0.2")] {
+        let to = format!("\"version\":\"{version}\"");
+        installed(&models, &edited(&[("\"version\":\"2.0.0\"", &to)]), second);
+        models.next().unwrap();
+        models.judged(&field(1, 1));
+        models.judged(&field(1, 1));
+    }
+    drop(models);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "onnx") {
+            std::fs::write(path, "damaged").unwrap();
+        }
+    }
+    // Nobody may write there, not even root.
+    std::fs::create_dir(dir.path().join(".state.json.new")).unwrap();
+    let (models, at_work) = opened(dir.path());
+    assert_eq!(at_work.model.reference(), model::default_reference());
+    assert_eq!(models.at_work(), model::default_reference());
+}
+
+#[test]
 fn what_is_installed_by_hand_is_noticed() {
     let dir = TempDir::new().unwrap();
     let (models, _at_work) = opened(dir.path());
