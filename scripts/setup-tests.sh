@@ -16,6 +16,8 @@ apt_need mosquitto have mosquitto
 apt_need mosquitto-clients have mosquitto_sub
 # Certificates for the bridge's TLS are made at test time.
 apt_need openssl have openssl
+# Judges our signatures, and makes a key that ours must take.
+apt_need minisign have minisign
 apt_install
 if [[ "$broker_was_there" == no && -d /run/systemd/system ]]; then
     say "Debian also starts mosquitto as a service on port 1883; nothing here uses it: systemctl disable --now mosquitto"

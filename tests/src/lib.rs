@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod fake_broker;
+pub mod model_board;
 pub mod models;
 pub mod peer;
 pub mod pki;
@@ -32,9 +33,18 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The real `smearscope-edge`, beside the test's own binary in the target folder.
 pub fn edge() -> Command {
+    beside("smearscope-edge")
+}
+
+/// The real `smearscope-train`, as [`edge`].
+pub fn trainer() -> Command {
+    beside("smearscope-train")
+}
+
+fn beside(name: &str) -> Command {
     let own = std::env::current_exe().unwrap();
     let release = own.ancestors().nth(2).unwrap();
-    let binary = release.join("smearscope-edge");
+    let binary = release.join(name);
     assert!(
         binary.exists(),
         "{} is missing: run `cargo build --release --workspace --bins` first",

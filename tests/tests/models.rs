@@ -20,13 +20,20 @@ use smearscope_tests::models::{
     Publisher, VERSION, desired, edited, key, sha256, signature, version,
 };
 use smearscope_tests::proxy::Proxy;
-use smearscope_tests::{PATIENCE, Received, edge, frames, free_port, mosquitto, subscribe};
+use smearscope_tests::{
+    PATIENCE, Received, edge, frames, free_port, mosquitto, subscribe, trainer,
+};
 use tempfile::TempDir;
 
 const DEVICE: &str = "scope-1";
 
 /// A board whose fields are played again and again, and that trusts this key.
 fn board(folder: &Path, port: u16, key: &KeyPair, more: &str) -> Board {
+    board_of(folder, port, &key.pk.to_base64(), more)
+}
+
+/// As [`board`], with the public key as a config has it.
+fn board_of(folder: &Path, port: u16, key: &str, more: &str) -> Board {
     let frames = frames(folder, 4);
     Board::new(
         folder,
@@ -35,7 +42,7 @@ fn board(folder: &Path, port: u16, key: &KeyPair, more: &str) -> Board {
         &format!("port = {port}"),
         &format!(
             "[image]\nenabled = false\n[model]\ntrusted_keys = [{:?}]\nwatch_cells = 100\n{more}",
-            key.pk.to_base64()
+            key
         ),
     )
 }
@@ -465,6 +472,87 @@ fn models_are_installed_by_hand_with_the_keys_of_minisign() {
         .output()
         .unwrap();
     assert_eq!(again.status.code(), Some(2));
+}
+
+#[test]
+fn the_whole_way_from_the_workstation_to_a_board() {
+    let dir = TempDir::new().unwrap();
+    let here = dir.path();
+    let keygen = trainer()
+        .args(["keygen", "--no-password", "--json", "--out"])
+        .arg(here.join("lab.key"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&keygen.stderr).into_owned();
+    assert!(keygen.status.success(), "{said}");
+    let made: Value = serde_json::from_slice(&keygen.stdout).unwrap();
+    let port = free_port();
+    let _broker = mosquitto(port, here);
+    let board = board_of(here, port, made["trusted_key"].as_str().unwrap(), "");
+    let fields = subscribe(port, &board.topic("field"));
+    let mut program = board.start();
+    assert_eq!(next_field(&fields)["model"]["version"], "2.0.0");
+
+    let publish = |onnx: Vec<u8>| {
+        let file = here.join("new.onnx");
+        fs::write(&file, onnx).unwrap();
+        let output = trainer()
+            .arg("publish")
+            .arg(&file)
+            .arg("--key")
+            .arg(here.join("lab.key"))
+            .args(["--broker", &format!("mqtt://127.0.0.1:{port}")])
+            .args(["--all", "--json"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+        assert_eq!(line["device"], DEVICE);
+        (output.status.code(), line)
+    };
+    let (status, line) = publish(version("2.0.1"));
+    assert_eq!(
+        (status, &line["state"]),
+        (Some(0), &json!("installed")),
+        "{line}"
+    );
+    // Twice in a second: the later signature is dated later.
+    let (status, line) = publish(version("2.0.2"));
+    assert_eq!(
+        (status, &line["state"]),
+        (Some(0), &json!("installed")),
+        "{line}"
+    );
+    let all_sick = edited(&[
+        (VERSION, "\"version\":\"7.7.7\""),
+        ("\"threshold\":0.89337695", "\"threshold\":0.00000000"),
+    ]);
+    let (status, line) = publish(all_sick);
+    assert_eq!(
+        (status, &line["state"]),
+        (Some(1), &json!("rolled_back")),
+        "{line}"
+    );
+    assert!(
+        line["reason"]
+            .as_str()
+            .unwrap()
+            .contains("percentage points")
+    );
+    let mut turns = vec!["2.0.0".to_owned()];
+    while turns.last().unwrap() != "2.0.2" || turns.len() < 5 {
+        let judge = next_field(&fields)["model"]["version"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        if turns.last() != Some(&judge) {
+            turns.push(judge);
+        }
+    }
+    assert_eq!(turns, ["2.0.0", "2.0.1", "2.0.2", "7.7.7", "2.0.2"]);
+    program.signal("TERM");
+    assert_eq!(program.wait(), Some(0));
 }
 
 /// Serves a file in pieces: each connection ends after `piece` bytes. Gives the URL.

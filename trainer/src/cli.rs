@@ -12,8 +12,10 @@ use crate::dataset::NIH_SUBJECT;
 use crate::evaluate_command::EvaluateArgs;
 use crate::fetch::Fetch;
 use crate::inspect_command::InspectArgs;
+use crate::keygen::KeygenArgs;
 use crate::onnx_graph::Precision;
 use crate::predict_command::PredictArgs;
+use crate::publish::PublishArgs;
 use crate::split::SplitBy;
 use crate::train_command::TrainArgs;
 
@@ -127,6 +129,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes the key pair by which models are signed: a minisign key, whose public half boards are told.
+    #[command(
+        after_help = "Examples:\n  smearscope-train keygen --out clinic.key\n  \
+        smearscope-train keygen --out clinic.key --password-file password.txt --json\n\n\
+        The minisign tool can use such a key, and `publish` can use one that `minisign -G` has made."
+    )]
+    Keygen(KeygenArgs),
+    /// Signs a model and hands it to boards over their broker, one board after the other; stops at the first one that
+    /// does not take it or takes it back.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train publish model.onnx --key clinic.key --broker mqtts://broker.lab --username publisher \\\n    \
+        --password-file password.txt --device scope-1 scope-2\n  \
+        smearscope-train publish model.onnx --key clinic.key --broker mqtt://broker.lab --all --dry-run\n\n\
+        Repeating it is harmless: what a board has, it does not fetch again.")]
+    Publish(Box<PublishArgs>),
     /// Measures what this machine does in a second: images decoded, augmented, learned from, judged.
     #[command(after_help = "Examples:\n  smearscope-train bench\n  \
         smearscope-train bench cell_images.zip --device cuda --steps 50 --json")]

@@ -13,8 +13,8 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
-    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, memory,
-    predict_command, train_command,
+    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, keygen, memory,
+    predict_command, publish, train_command,
 };
 
 /// Carries out one subcommand.
@@ -54,6 +54,8 @@ pub fn run(command: Command) -> Result<()> {
         Command::Calibrate(args) => on_device(|| calibrate_command::run(&args)),
         Command::Bench(args) => bench::run(&args),
         Command::Predict(args) => on_device(|| predict_command::run(&args)),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Export {
             run,
             out,

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("smearscope_trainer=info,warn,tract=error"));
+        .unwrap_or_else(|_| EnvFilter::new("smearscope_trainer=info,warn,rumqttc=off,tract=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
