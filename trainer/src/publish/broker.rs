@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{Filter, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use rumqttc::{Outgoing, TlsConfiguration, Transport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -304,9 +304,7 @@ impl Driver {
         let said = match event {
             Event::Incoming(Incoming::ConnAck(ack)) => {
                 let properties = ack.properties.as_ref();
-                if properties.and_then(|p| p.retain_available) == Some(0)
-                    || ack.code == ConnectReturnCode::RetainNotSupported
-                {
+                if properties.and_then(|p| p.retain_available) == Some(0) {
                     return lasting("it keeps no retained messages, which smearscope needs".into());
                 }
                 let filters = self.filters.iter();

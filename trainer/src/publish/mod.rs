@@ -26,7 +26,6 @@ use jiff::Timestamp;
 use smearscope_common::message::{DesiredModel, MAX_DESIRED};
 use smearscope_common::model_signature::SignedNote;
 use smearscope_common::topic::DeviceId;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::address::BrokerUrl;
 use self::broker::Target;
@@ -90,7 +89,7 @@ pub struct PublishArgs {
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
-    match text.parse() {
+    match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= MOST_MINUTES => {
             Ok(Duration::from_secs_f64(60.0 * minutes))
         }
@@ -347,31 +346,34 @@ async fn tidy(args: &PublishArgs, session: &mut Session, model: &ModelFile, roll
             "the model's bytes could not be removed from the broker; they do no harm, and running this again removes them"
         ),
         Err(error) => {
-            tracing::warn!("the model's bytes were not removed from the broker: {error:#}")
+            tracing::warn!("the model's bytes were not removed from the broker: {error:#}");
         }
     }
 }
 
-/// Ctrl-C, or SIGTERM.
+/// Waits for Ctrl-C, or for SIGTERM where there is one.
 struct Stop {
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
 }
 
 impl Stop {
     fn new() -> Result<Self> {
-        let on = |kind| signal(kind).context("Ctrl-C cannot be waited for");
         Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                .context("signals cannot be waited for")?,
         })
     }
 
     async fn asked(&mut self) {
+        #[cfg(unix)]
         tokio::select! {
             _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
         }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
     }
 }
 
@@ -422,7 +424,7 @@ mod tests {
         let target = |broker: &str, more: &[&str]| {
             let mut args = parse(&[&["--all"], more].concat()).unwrap();
             args.broker = broker.into();
-            super::target(&args)
+            target(&args)
         };
         let both = target("mqtts://u@a", &["--username", "u", "--password-file", file])
             .ok()
