@@ -1,5 +1,6 @@
 //! The secret key that signs models: reads a file of minisign's, and signs with it.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -15,10 +16,14 @@ use crate::secret::{Secret, warn_if_open};
 const COMMENT: &str = "signature of a smearscope model";
 /// More is no key: minisign's have about 200 bytes.
 const MOST_BYTES: u64 = 16 << 10;
+/// The bytes of a secret key, and of the checksum at its end.
+const KEY_BYTES: usize = 158;
+const SUM_BYTES: usize = 32;
 
 /// A secret key that is ready to sign. It has no Debug, for that would show it.
 pub struct SigningKey {
     secret: SecretKey,
+    public: PublicKey,
 }
 
 /// Where the public key of a secret one lies: `.key` becomes `.pub`, as scripts/release.sh expects.
@@ -63,29 +68,39 @@ impl SigningKey {
             ));
         }
         warn_if_open(path);
-        let sealed = || SecretKeyBox::from(text.clone());
-        if let Ok(secret) = sealed().into_unencrypted_secret_key() {
-            if password_file.is_some() {
-                tracing::warn!("{name} is not encrypted: its password is not needed");
+        let damaged = |why: &dyn Display| bad_input!("{name} cannot be opened: {why}");
+        let sealed = SecretKeyBox::from(text.clone());
+        let secret = match protection(lines[1]) {
+            None => return Err(no_key()),
+            Some(Protection::Password) => {
+                let password = match password_file {
+                    Some(file) => Secret::from_file(file, "the password of the key")?,
+                    None => Secret::ask(&format!("Password of {name}: "), "--key-password-file")?,
+                };
+                let opened = sealed.into_secret_key(Some(password.expose().to_owned()));
+                opened.map_err(|e| match e.kind() {
+                    minisign::ErrorKind::Verify => {
+                        bad_input!("{name}: the password is not that of this key")
+                    }
+                    _ => damaged(&e),
+                })?
             }
-            return Ok(Self { secret });
-        }
-        // What it can't read as a key at all, a password won't open either.
-        let Some(true) = is_encrypted(lines[1]) else {
-            return Err(no_key());
-        };
-        let password = match password_file {
-            Some(file) => Secret::from_file(file, "the password of the key")?,
-            None => Secret::ask(&format!("Password of {name}: "), "--key-password-file")?,
-        };
-        let opened = sealed().into_secret_key(Some(password.expose().to_owned()));
-        let secret = opened.map_err(|e| match e.kind() {
-            minisign::ErrorKind::Verify => {
-                bad_input!("{name}: the password is not that of this key")
+            Some(open) => {
+                if password_file.is_some() {
+                    tracing::warn!("{name} is not encrypted: its password is not needed");
+                }
+                match open {
+                    Protection::Unsummed(bytes) => SecretKey::from_bytes(&bytes),
+                    _ => sealed.into_unencrypted_secret_key(),
+                }
+                .map_err(|e| damaged(&e))?
             }
-            _ => bad_input!("{name} cannot be opened: {e}"),
-        })?;
-        Ok(Self { secret })
+        };
+        let public = PublicKey::from_secret_key(&secret).map_err(|e| damaged(&e))?;
+        let key = Self { secret, public };
+        // A key without a checksum may be damaged: what it signs must verify.
+        key.sign_bytes(b"", "", "").map_err(|e| damaged(&e))?;
+        Ok(key)
     }
 
     /// Signs the bytes of the file of this name, and what is to be said with it. Gives the text of a .minisig file.
@@ -93,28 +108,44 @@ impl SigningKey {
     /// # Errors
     /// The system has no random numbers.
     pub fn sign(&self, bytes: &[u8], note: &SignedNote, file: &str) -> Result<String> {
-        let signed = minisign::sign(
-            None,
-            &self.secret,
-            Cursor::new(bytes),
-            Some(&note.comment(file)),
-            Some(COMMENT),
-        )
-        .map_err(|e| anyhow::anyhow!("the model cannot be signed: {e}"))?;
+        self.sign_bytes(bytes, &note.comment(file), COMMENT)
+            .map_err(|e| anyhow::anyhow!("the model cannot be signed: {e}"))
+    }
+
+    fn sign_bytes(&self, bytes: &[u8], trusted: &str, untrusted: &str) -> minisign::Result<String> {
+        let (public, data) = (Some(&self.public), Cursor::new(bytes));
+        let signed = minisign::sign(public, &self.secret, data, Some(trusted), Some(untrusted))?;
         Ok(signed.into_string())
     }
 }
 
-/// Whether a key's line says that it is encrypted with scrypt; `None` where it is no key.
-fn is_encrypted(line: &str) -> Option<bool> {
+/// What protects a secret key.
+enum Protection {
+    /// It is encrypted.
+    Password,
+    /// It has a checksum.
+    Sum,
+    /// Nothing: minisign 0.11 writes no checksum with -W. These are its bytes.
+    Unsummed(Vec<u8>),
+}
+
+/// What protects the secret key in a line; `None` where it is no key.
+fn protection(line: &str) -> Option<Protection> {
     use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(line.trim())
-        .ok()?;
-    // Kind of the key, then how it is encrypted.
-    bytes
-        .starts_with(b"Ed")
-        .then(|| bytes[2..].starts_with(b"Sc"))
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let bytes = base64.decode(line.trim()).ok()?;
+    // Kind of the key, how it is encrypted, kind of the checksum.
+    match (bytes.len() == KEY_BYTES).then(|| bytes.split_at(6))? {
+        (b"EdScB2", _) => Some(Protection::Password),
+        (b"Ed\0\0B2", rest) => {
+            let sum = &rest[rest.len() - SUM_BYTES..];
+            Some(match sum.iter().any(|&byte| byte != 0) {
+                true => Protection::Sum,
+                false => Protection::Unsummed(bytes),
+            })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -181,10 +212,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pair = KeyPair::generate_unencrypted_keypair().unwrap();
         let public = pair.pk.to_box().unwrap().to_string();
+        let spoilt = |edit: fn(&mut [u8])| {
+            use base64::Engine;
+            let mut bytes = pair.sk.to_bytes();
+            edit(&mut bytes);
+            let base64 = base64::engine::general_purpose::STANDARD;
+            format!("one\n{}\n", base64.encode(bytes))
+        };
+        let damaged = spoilt(|bytes| bytes[70] ^= 1);
+        let unsummed = spoilt(|bytes| {
+            bytes[KEY_BYTES - SUM_BYTES..].fill(0);
+            bytes[70] ^= 1;
+        });
         for (text, word) in [
             ("", "no secret key"),
             ("untrusted comment: x\nRWQ=\n", "no secret key"),
-            ("one\nRWRTYwAA\n", "cannot be opened"),
+            ("one\nRWRTYwAA\n", "no secret key"),
+            (damaged.as_str(), "cannot be opened"),
+            (unsummed.as_str(), "cannot be opened"),
             (public.as_str(), "public key"),
             ("a\u{e9}\nb\u{e9}\n", "no secret key"),
         ] {

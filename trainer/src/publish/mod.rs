@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use smearscope_common::message::{DesiredModel, MAX_DESIRED};
 use smearscope_common::model_signature::SignedNote;
@@ -41,6 +41,7 @@ const MOST_MINUTES: f64 = 31.0 * 24.0 * 60.0;
 
 /// The arguments of `publish`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("boards").required(true).args(["device", "all"])))]
 pub struct PublishArgs {
     /// The .onnx file that `export` has written.
     pub onnx: PathBuf,
@@ -63,7 +64,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// A board that is to take the model; several are told in this order.
-    #[arg(long, value_name = "ID", num_args = 1.., required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long, value_name = "ID", num_args = 1..)]
     pub device: Vec<DeviceId>,
     /// Every board that has told the broker its status, by name.
     #[arg(long)]
