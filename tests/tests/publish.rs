@@ -14,13 +14,21 @@ use serde_json::Value;
 use smearscope_common::message::{DesiredModel, MAX_CHUNK};
 use smearscope_common::topic::of_model_chunk;
 use smearscope_tests::model_board::{ModelBoard, Script, note, retain, signed_at, status};
+use smearscope_tests::pki::{Authority, write_private};
 use smearscope_tests::proxy::{Mode, Proxy};
 use smearscope_tests::site::{Site, password};
-use smearscope_tests::{PATIENCE, Received, Running, free_port, mosquitto, subscribe, trainer};
+use smearscope_tests::{
+    PATIENCE, Received, Running, free_port, mosquitto, mosquitto_with, subscribe, trainer,
+};
 use tempfile::TempDir;
 
 /// The model inside the board's program.
 const ONNX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../edge/models/default.onnx");
+
+/// All that the program and what it speaks MQTT with could tell.
+const TELL_ALL: &str = "warn,smearscope_trainer=trace,rumqttc=trace,rustls=trace,tokio_rustls=trace,\
+                        tungstenite=trace,tungstenite::protocol::frame=trace,\
+                        async_tungstenite=trace,ws_stream_tungstenite=trace";
 
 /// A broker, a folder and a key.
 struct Clinic {
@@ -420,6 +428,12 @@ fn who_takes_too_long_fails_and_ctrl_c_loses_nothing() {
 fn a_connection_that_breaks_is_made_anew() {
     let clinic = Clinic::start();
     let proxy = Proxy::start(clinic.port, 7);
+    // So slow that the chunks take seconds.
+    let slow = Mode::Delay {
+        least: Duration::from_millis(4),
+        most: Duration::from_millis(8),
+    };
+    proxy.set(slow);
     let board = ModelBoard::start(clinic.port, "a", Script::Takes, None);
     let heard = subscribe(clinic.port, "smearscope/models/#");
     let broker = format!("mqtt://127.0.0.1:{}", proxy.port());
@@ -441,11 +455,12 @@ fn a_connection_that_breaks_is_made_anew() {
         proxy.set(Mode::Refuse);
         proxy.reset();
         sleep(Duration::from_millis(300));
-        proxy.set(Mode::Pass);
+        proxy.set(slow);
     }
     let output = command.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(proxy.accepted() >= 2 && board.heard().len() == 1);
+    assert!(proxy.accepted() >= 3, "{} connections", proxy.accepted());
+    assert_eq!(board.heard().len(), 1);
     let kept = clinic.retained("smearscope/models/#");
     let by_number: BTreeMap<u32, Vec<u8>> = kept
         .into_iter()
@@ -459,6 +474,98 @@ fn a_connection_that_breaks_is_made_anew() {
             .copied()
             .eq(onnx.iter().copied())
     );
+}
+
+#[test]
+fn a_broker_is_reached_by_tls_and_websockets_if_its_certificate_is_trusted() {
+    let clinic = Clinic::start();
+    let here = clinic.folder.path();
+    let ca = Authority::new(here, "lab-ca");
+    let server = ca.server("server", &["localhost"]);
+    let [port, tls, ws, wss] = [(); 4].map(|()| free_port());
+    let listener =
+        |port: u16, more: &str| format!("listener {port} 127.0.0.1\nallow_anonymous true\n{more}");
+    let identity = format!(
+        "certfile {}\nkeyfile {}\n",
+        server.certificate.display(),
+        server.key.display()
+    );
+    let websockets = "protocol websockets\n";
+    let more = [
+        listener(tls, &identity),
+        listener(ws, websockets),
+        listener(wss, &format!("{identity}{websockets}")),
+    ];
+    let folder = TempDir::new().unwrap();
+    let _broker = mosquitto_with(port, folder.path(), &more.concat(), &[]);
+    let board = ModelBoard::start(port, "a", Script::Watches, None);
+    let secret = here.join("password");
+    write_private(&secret, "s3cret-of-the-publisher\n");
+    let authority = ca.certificate.to_str().unwrap();
+    let login = [
+        "--username",
+        "publisher",
+        "--password-file",
+        secret.to_str().unwrap(),
+    ];
+    let trusted = [
+        &["--all", "--until", "watching", "--ca-file", authority],
+        &login[..],
+    ]
+    .concat();
+    let open = [&["--all", "--until", "watching"], &login[..]].concat();
+    for (broker, more) in [
+        (format!("mqtts://localhost:{tls}"), &trusted),
+        (format!("wss://localhost:{wss}"), &trusted),
+        (format!("ws://localhost:{ws}/mqtt"), &open),
+    ] {
+        let mut command = publish(ONNX, &clinic.key(), &broker, more);
+        // Whatever the log is asked to tell, it tells neither the password nor what it signs with.
+        let output = command.env("RUST_LOG", TELL_ALL).output().unwrap();
+        assert!(output.status.success(), "{broker}: {}", tail(&output));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("s3cret"), "{broker}");
+        let key = fs::read_to_string(clinic.key()).unwrap();
+        assert!(!said.contains(key.lines().nth(1).unwrap()), "{broker}");
+    }
+    assert_eq!(board.heard().len(), 3);
+
+    let stranger = Authority::new(here, "other-ca");
+    let stranger = stranger.certificate.to_str().unwrap();
+    for (broker, more, word) in [
+        (
+            format!("mqtts://localhost:{tls}"),
+            ["--all", "--ca-file", stranger],
+            "--ca-file",
+        ),
+        (
+            format!("wss://localhost:{wss}"),
+            ["--all", "--ca-file", stranger],
+            "--ca-file",
+        ),
+        (
+            format!("mqtts://127.0.0.1:{tls}"),
+            ["--all", "--ca-file", authority],
+            "another name",
+        ),
+        (
+            format!("mqtts://localhost:{port}"),
+            ["--all", "--ca-file", authority],
+            "scheme and port",
+        ),
+    ] {
+        let output = publish(ONNX, &clinic.key(), &broker, &more)
+            .output()
+            .unwrap();
+        fails_with(&output, 1, &[&broker, word]);
+    }
+}
+
+/// The end of what a program has logged.
+fn tail(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().rev().take(5).collect();
+    lines.join("\n")
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct KeygenArgs {
 /// Keys are there already, there is no password, or the files can't be written.
 pub fn run(args: &KeygenArgs) -> Result<()> {
     let public = public_path(&args.out);
-    if public == args.out {
+    if args.out.extension().is_some_and(|end| end == "pub") {
         return Err(bad_input!(
             "{}: the secret key cannot end in .pub, which is for the public one; call it FILE.key",
             args.out.display()

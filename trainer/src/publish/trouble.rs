@@ -58,6 +58,10 @@ pub fn of(error: &ConnectionError) -> Trouble {
             Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
                 passing("it closed the connection at once: are scheme and port right?".into())
             }
+            Some(io) if io.kind() == io::ErrorKind::ConnectionReset => passing(
+                "it reset the connection; if it does so each time, are scheme and port right?"
+                    .into(),
+            ),
             Some(io) => passing(io.to_string()),
             None => passing(error.to_string()),
         },
