@@ -52,7 +52,8 @@ impl Chunks {
         Ok(Self { folder, size, here })
     }
 
-    /// Keeps a chunk. One that is here already, or that can't be, changes nothing.
+    /// Keeps a chunk. One that is here already, or that can't be, changes nothing; nor does one behind a gap that has no room:
+    /// a broker may still keep the end of an upload in shorter chunks.
     ///
     /// # Errors
     /// [`Refusal::Endless`] when there are more bytes than were announced, [`Refusal::Disk`] when it can't be written.
@@ -61,8 +62,24 @@ impl Chunks {
         if !is_possible(number, length) || self.here.contains_key(&number) {
             return Ok(());
         }
-        if self.received() + length > self.size || number >= MOST {
+        let before: Vec<u64> = self
+            .here
+            .range(..number)
+            .map(|(_, length)| *length)
+            .collect();
+        let has_gap = before.len() as u64 != u64::from(number);
+        if number >= MOST || !has_gap && before.iter().sum::<u64>() + length > self.size {
             return Err(Refusal::Endless(self.size));
+        }
+        while self.received() + length > self.size {
+            // Only what lies behind this one can be too much now, or the chunk itself.
+            match self.here.last_key_value() {
+                Some((&last, _)) if last > number => {
+                    fs::remove_file(self.folder.join(last.to_string()))?;
+                    self.here.remove(&last);
+                }
+                _ => return Ok(()),
+            }
         }
         whole_file::write(&self.folder.join(number.to_string()), bytes)?;
         self.here.insert(number, length);
@@ -160,6 +177,23 @@ mod tests {
         let refused = chunks.accept(1, b"901").unwrap_err();
         assert!(matches!(refused, Refusal::Endless(10)), "{refused}");
         assert!(chunks.accept(MOST, b"9").is_err());
+    }
+
+    #[test]
+    fn the_end_of_an_upload_in_shorter_chunks_is_in_nobodys_way() {
+        let dir = TempDir::new().unwrap();
+        let mut chunks = Chunks::open(dir.path().into(), 10).unwrap();
+        for (number, bytes) in [(3, "stale"), (2, "old"), (0, "01234"), (1, "56789")] {
+            chunks.accept(number, bytes.as_bytes()).unwrap();
+            assert!(chunks.received() <= 10);
+        }
+        assert_eq!(chunks.whole().unwrap().unwrap(), b"0123456789");
+        let mut chunks = Chunks::open(dir.path().join("other"), 4).unwrap();
+        chunks.accept(0, b"012").unwrap();
+        chunks.accept(2, b"stale").unwrap();
+        assert_eq!((chunks.received(), chunks.wanted()[0]), (3, 1));
+        chunks.accept(1, b"3").unwrap();
+        assert_eq!(chunks.whole().unwrap().unwrap(), b"0123");
     }
 
     proptest! {

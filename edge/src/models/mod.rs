@@ -117,27 +117,9 @@ impl Models {
     /// Bad input, when the config names a model that can't be used.
     pub fn open(options: Options) -> anyhow::Result<(Self, AtWork)> {
         let is_fixed = options.path.is_some();
-        if let Some(path) = &options.path {
-            let model = model::load(Some(path))?;
-            return Ok(Self::begun(
-                None,
-                is_fixed,
-                options.demands,
-                State::default(),
-                model,
-                None,
-            ));
-        }
-        let folder = options.folder.and_then(|path| match Folder::open(path.clone()) {
-            Ok(folder) => Some(folder),
-            Err(error) => {
-                let path = path.display();
-                error!("models can't be kept in {path}: {error}; the model inside the program decides");
-                None
-            }
-        });
+        let folder = options.folder.filter(|_| !is_fixed).and_then(kept_in);
         let Some(folder) = folder else {
-            let model = model::load(None)?;
+            let model = model::load(options.path.as_deref())?;
             return Ok(Self::begun(
                 None,
                 is_fixed,
@@ -662,6 +644,16 @@ impl Models {
     }
 }
 
+/// The folder at this path; `None`, and said why, where it can't be used.
+fn kept_in(path: PathBuf) -> Option<Folder> {
+    Folder::open(path.clone())
+        .inspect_err(|error| {
+            let path = path.display();
+            error!("models can't be kept in {path}: {error}; the model inside the program decides");
+        })
+        .ok()
+}
+
 /// Checks a model and writes it down as the one that decides.
 ///
 /// # Errors
@@ -678,7 +670,13 @@ pub fn install(
         hash,
         signed_at,
     } = demands.check(onnx, signature, newest)?;
+    // Checking takes seconds: somebody else may have installed a newer one meanwhile.
+    let mut overtaken = None;
     let state = folder.change(|state| {
+        overtaken = state.signed_at.filter(|newest| *newest > signed_at);
+        if overtaken.is_some() {
+            return Ok(false);
+        }
         // The bytes before the name.
         if !state.models.contains_key(&hash) {
             folder.keep(&hash, onnx, signature)?;
@@ -686,6 +684,9 @@ pub fn install(
         state.take(&model.reference(), &hash, onnx.len() as u64, signed_at);
         Ok(true)
     })?;
+    if let Some(newest) = overtaken {
+        return Err(Refusal::Older { signed_at, newest });
+    }
     Ok((state, model))
 }
 

@@ -134,18 +134,19 @@ impl Updates {
                     ))),
                 };
                 // What was refused is no use, and may be damaged.
-                let cleared = self
-                    .models
-                    .incoming(&desired)
-                    .map(|mut chunks| chunks.clear());
+                let cleared = block_in_place(|| {
+                    self.models
+                        .incoming(&desired)
+                        .map(|mut chunks| chunks.clear())
+                });
                 if let Ok(Err(error)) = cleared {
                     warn!("the chunks of a model can't be removed: {error}");
                 }
                 if let Some(refusal) = refusal {
-                    self.models.refuse(&desired, &refusal);
+                    block_in_place(|| self.models.refuse(&desired, &refusal));
                 }
             }
-            Err(refusal) => self.models.refuse(&desired, &refusal),
+            Err(refusal) => block_in_place(|| self.models.refuse(&desired, &refusal)),
         }
     }
 
