@@ -9,38 +9,36 @@ mod check;
 mod chunks;
 mod fetch;
 mod folder;
+mod open;
 mod state;
 #[cfg(test)]
 pub mod tests;
+mod told;
 mod updates;
 mod watch;
+mod wish;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context;
-use jiff::Timestamp;
 use smearscope_common::engine::Model;
-use smearscope_common::message::{
-    DesiredModel, KeptModel, ModelEventKind, ModelHash, ModelHistory, ModelList, ModelMessage,
-    ModelOrigin, ModelRef, ModelUpdate, ModelUse, UpdateState,
-};
-use smearscope_common::topic::DeviceId;
+use smearscope_common::message::{ModelEventKind, ModelHash, ModelRef, ModelUpdate};
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use crate::model;
 
 pub use check::{Demands, Refusal};
 pub use chunks::Chunks;
 pub use folder::Folder;
+pub use told::list_of;
 pub use updates::{Chunk, Door, Updates};
 pub use watch::{Before, Judged, Rules};
+pub use wish::{Need, install};
 
-use check::Checked;
 use folder::Stamp;
-use state::{MOST_STARTS, State, Which, origin};
+use open::load;
+use state::State;
 use watch::{Verdict, Watch};
 
 /// The folder of the models, beside the store.
@@ -99,100 +97,7 @@ struct Inner {
     update: Option<ModelUpdate>,
 }
 
-/// What is to be done about a desired model.
-pub enum Need {
-    /// Nothing: it is known what became of it.
-    Nothing,
-    /// Its bytes are here.
-    Bytes(Vec<u8>),
-    /// Its bytes are to come.
-    Receive,
-}
-
 impl Models {
-    /// Opens the models of a board, with what the analysis begins with. A model that can't be used any more is left for the
-    /// one before it.
-    ///
-    /// # Errors
-    /// Bad input, when the config names a model that can't be used.
-    pub fn open(options: Options) -> anyhow::Result<(Self, AtWork)> {
-        let is_fixed = options.path.is_some();
-        let folder = options.folder.filter(|_| !is_fixed).and_then(kept_in);
-        let Some(folder) = folder else {
-            let model = model::load(options.path.as_deref())?;
-            return Ok(Self::begun(
-                None,
-                is_fixed,
-                options.demands,
-                State::default(),
-                model,
-                None,
-            ));
-        };
-        let mut state = folder.state().unwrap_or_else(|error| {
-            error!("what is written about models can't be read: {error}");
-            State::default()
-        });
-        write(&folder, &mut state, |state| {
-            let Some(trial) = &mut state.watch else {
-                return false;
-            };
-            trial.starts += 1;
-            if trial.starts > MOST_STARTS {
-                let why = format!(
-                    "the program was started {} times while it was watched",
-                    trial.starts
-                );
-                state.roll_back(ModelEventKind::RolledBack, &why);
-            }
-            true
-        });
-        let model = loop {
-            match load(&folder, &state.current) {
-                Ok(model) => break model,
-                Err(error) if state.current.is_none() => return Err(error),
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    error!("the installed model can't be used, the one before it is: {why}");
-                    let was = state.current.clone();
-                    write(&folder, &mut state, |state| {
-                        // Somebody else may have left it already.
-                        state.current == was && state.roll_back(ModelEventKind::Damaged, &why)
-                    });
-                }
-            }
-        };
-        folder.sweep(None);
-        let before = match (&state.watch, state.previous()) {
-            (Some(_), Some(which)) => load(&folder, &which).ok(),
-            _ => None,
-        };
-        Ok(Self::begun(
-            Some(folder),
-            is_fixed,
-            options.demands,
-            state,
-            model,
-            before,
-        ))
-    }
-
-    fn begun(
-        folder: Option<Folder>,
-        is_fixed: bool,
-        demands: Demands,
-        state: State,
-        model: Model,
-        before: Option<Model>,
-    ) -> (Self, AtWork) {
-        let models = Self::with(folder, is_fixed, demands, state, model.reference());
-        let at_work = AtWork {
-            model: Arc::new(model),
-            before: before.map(Arc::new),
-        };
-        (models, at_work)
-    }
-
     fn with(
         folder: Option<Folder>,
         is_fixed: bool,
@@ -366,177 +271,6 @@ impl Models {
         self.changes.send_replace(());
     }
 
-    /// What is to be done about a desired model.
-    ///
-    /// # Errors
-    /// [`Refusal`], if that can be said without its bytes.
-    pub fn need(&self, desired: &DesiredModel) -> Result<Need, Refusal> {
-        if self.is_fixed {
-            return Err(Refusal::Fixed);
-        }
-        let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
-        let mut inner = self.inner();
-        let note = self.demands.foresee(desired, inner.state.signed_at)?;
-        let known = inner.state.update.as_ref();
-        if known.is_some_and(|update| update.sha256 == desired.sha256)
-            && inner.state.signed_at == Some(note.signed_at)
-        {
-            inner.update = None;
-            drop(inner);
-            self.changes.send_replace(());
-            return Ok(Need::Nothing);
-        }
-        let is_here = inner.state.models.contains_key(&desired.sha256);
-        drop(inner);
-        match is_here.then(|| folder.model(&desired.sha256)) {
-            Some(Ok(bytes)) => Ok(Need::Bytes(bytes)),
-            _ => Ok(Need::Receive),
-        }
-    }
-
-    /// Where the chunks of a desired model arrive; those of others are given up.
-    ///
-    /// # Errors
-    /// [`Refusal`], when they can't be kept.
-    pub fn incoming(&self, desired: &DesiredModel) -> Result<Chunks, Refusal> {
-        let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
-        folder.sweep(Some(&desired.sha256));
-        Ok(Chunks::open(
-            folder.incoming(&desired.sha256),
-            desired.size,
-        )?)
-    }
-
-    /// Says how far a desired model is.
-    pub fn tell(&self, desired: &DesiredModel, state: UpdateState, received: u64) {
-        self.set_update(desired, state, received, None);
-    }
-
-    /// Says that a desired model is not taken.
-    pub fn refuse(&self, desired: &DesiredModel, refusal: &Refusal) {
-        let why = refusal.to_string();
-        warn!("model {} is refused: {why}", desired.sha256.brief());
-        if let Some(folder) = &self.folder {
-            let noted = folder.change(|state| {
-                let hash = &desired.sha256;
-                let known = state.history.last();
-                // A broker repeats what is desired with each connection.
-                let is_new = known.is_none_or(|event| {
-                    event.sha256 != *hash || event.reason.as_deref() != Some(&why)
-                });
-                if is_new {
-                    state.note(ModelEventKind::Refused, hash, Some(why.clone()));
-                }
-                Ok(is_new)
-            });
-            self.took(noted);
-        }
-        self.set_update(desired, UpdateState::Refused, 0, Some(why));
-    }
-
-    /// No model is desired any more.
-    pub fn withdrawn(&self) {
-        let mut inner = self.inner();
-        // What has become of one that was taken stays said.
-        inner.update = None;
-        drop(inner);
-        self.changes.send_replace(());
-    }
-
-    /// Checks a model and takes it: it is written down, and decides from the next field on. Takes seconds.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn install(&self, onnx: &[u8], signature: &str) -> Result<ModelRef, Refusal> {
-        if self.is_fixed {
-            return Err(Refusal::Fixed);
-        }
-        let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
-        let (state, model) = install(folder, &self.demands, onnx, signature)?;
-        let reference = model.reference();
-        let was = {
-            let mut inner = self.inner();
-            inner.stamp = folder.stamp();
-            inner.update = None;
-            std::mem::replace(&mut inner.state, state.clone()).current
-        };
-        info!(
-            "model {} {} is installed",
-            reference.name, reference.version
-        );
-        if was != state.current {
-            self.hand_over(Arc::new(model));
-        }
-        folder.sweep(None);
-        self.changes.send_replace(());
-        Ok(reference)
-    }
-
-    /// What is on the board, the model that decides first.
-    pub fn list(&self) -> ModelList {
-        let inner = self.inner();
-        if self.is_fixed || self.folder.is_none() {
-            let only = KeptModel {
-                model: inner.at_work.clone(),
-                origin: self.origin(&inner),
-                used: ModelUse::Current,
-            };
-            return ModelList { models: vec![only] };
-        }
-        list_of(&inner.state)
-    }
-
-    /// What happened with models, the newest last.
-    pub fn history(&self) -> ModelHistory {
-        ModelHistory {
-            events: self.inner().state.history.clone(),
-        }
-    }
-
-    /// The message on `model`.
-    pub fn message(&self, device: &DeviceId, boot_id: Uuid) -> ModelMessage {
-        let inner = self.inner();
-        let mut update = inner.update.clone().or_else(|| inner.state.update.clone());
-        let is_taken = inner.next.is_none() && inner.watch.is_some();
-        if let Some(update) = update.as_mut()
-            && is_taken
-            && update.state == UpdateState::Switching
-        {
-            update.state = UpdateState::Watching;
-        }
-        ModelMessage {
-            schema: ModelMessage::SCHEMA.into(),
-            device: device.clone(),
-            boot_id,
-            current: inner.at_work.clone(),
-            origin: self.origin(&inner),
-            previous: inner
-                .state
-                .previous()
-                .filter(|_| !self.is_fixed)
-                .map(|which| reference_of(&inner.state, &which)),
-            watch: inner.watch.as_ref().map(Watch::progress),
-            signed_at: inner.state.signed_at,
-            update,
-        }
-    }
-
-    fn origin(&self, inner: &Inner) -> ModelOrigin {
-        if self.is_fixed {
-            return ModelOrigin::File;
-        }
-        let is_installed = inner
-            .state
-            .models
-            .values()
-            .any(|model| model.sha256 == inner.at_work.sha256);
-        if is_installed {
-            ModelOrigin::Installed
-        } else {
-            ModelOrigin::Program
-        }
-    }
-
     fn stood(&self) {
         let mut inner = self.inner();
         inner.watch = None;
@@ -620,135 +354,8 @@ impl Models {
         }
     }
 
-    fn set_update(
-        &self,
-        desired: &DesiredModel,
-        state: UpdateState,
-        received: u64,
-        reason: Option<String>,
-    ) {
-        self.inner().update = Some(ModelUpdate {
-            sha256: desired.sha256.clone(),
-            size: desired.size,
-            received,
-            state,
-            at: Timestamp::now(),
-            reason,
-        });
-        self.changes.send_replace(());
-    }
-
     /// Each change is whole by itself: a panic leaves nothing half done.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The folder at this path; `None`, and said why, where it can't be used.
-fn kept_in(path: PathBuf) -> Option<Folder> {
-    Folder::open(path.clone())
-        .inspect_err(|error| {
-            let path = path.display();
-            error!("models can't be kept in {path}: {error}; the model inside the program decides");
-        })
-        .ok()
-}
-
-/// Checks a model and writes it down as the one that decides.
-///
-/// # Errors
-/// [`Refusal`].
-pub fn install(
-    folder: &Folder,
-    demands: &Demands,
-    onnx: &[u8],
-    signature: &str,
-) -> Result<(State, Model), Refusal> {
-    let newest = folder.state()?.signed_at;
-    let Checked {
-        model,
-        hash,
-        signed_at,
-    } = demands.check(onnx, signature, newest)?;
-    // Checking takes seconds: somebody else may have installed a newer one meanwhile.
-    let mut overtaken = None;
-    let state = folder.change(|state| {
-        overtaken = state.signed_at.filter(|newest| *newest > signed_at);
-        if overtaken.is_some() {
-            return Ok(false);
-        }
-        // The bytes before the name.
-        if !state.models.contains_key(&hash) {
-            folder.keep(&hash, onnx, signature)?;
-        }
-        state.take(&model.reference(), &hash, onnx.len() as u64, signed_at);
-        Ok(true)
-    })?;
-    if let Some(newest) = overtaken {
-        return Err(Refusal::Older { signed_at, newest });
-    }
-    Ok((state, model))
-}
-
-/// Changes what is written, and `state` with it; what can't be written holds for this start of the program.
-fn write(folder: &Folder, state: &mut State, change: impl Fn(&mut State) -> bool) {
-    match folder.change(|state| Ok(change(state))) {
-        Ok(written) => *state = written,
-        Err(error) => {
-            error!("what happens with models can't be written: {error}");
-            change(state);
-        }
-    }
-}
-
-/// Loads a model of the folder and holds it against its name.
-fn load(folder: &Folder, which: &Which) -> anyhow::Result<Model> {
-    let Some(hash) = which else {
-        return model::load(None);
-    };
-    let onnx = folder
-        .model(hash)
-        .with_context(|| format!("the file of model {} can't be read", hash.brief()))?;
-    anyhow::ensure!(
-        check::hash_of(&onnx) == *hash,
-        "the file of model {} is damaged",
-        hash.brief()
-    );
-    let model = Model::load(&onnx)?;
-    model.self_test()?;
-    Ok(model)
-}
-
-/// What is on a board, by its state.
-pub fn list_of(state: &State) -> ModelList {
-    let entry = |which: &Which, used| KeptModel {
-        model: reference_of(state, which),
-        origin: origin(which),
-        used,
-    };
-    let mut models = vec![entry(&state.current, ModelUse::Current)];
-    let previous = state.previous();
-    if let Some(which) = &previous {
-        models.push(entry(which, ModelUse::Previous));
-    }
-    let others = state.before.iter().rev().skip(1);
-    models.extend(others.map(|which| entry(which, ModelUse::Kept)));
-    if !models
-        .iter()
-        .any(|model| model.origin == ModelOrigin::Program)
-    {
-        models.push(entry(&None, ModelUse::Kept));
-    }
-    ModelList { models }
-}
-
-fn reference_of(state: &State, which: &Which) -> ModelRef {
-    match which {
-        None => model::default_reference(),
-        Some(hash) => state.models.get(hash).cloned().unwrap_or_else(|| ModelRef {
-            name: "unknown".into(),
-            version: String::new(),
-            sha256: hash.to_string(),
-        }),
     }
 }

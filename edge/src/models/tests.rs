@@ -5,10 +5,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use minisign::KeyPair;
-use smearscope_common::message::{ModelUse, UpdateState};
+use smearscope_common::message::{DesiredModel, ModelMessage, ModelOrigin, ModelUse, UpdateState};
 use tempfile::TempDir;
+use uuid::Uuid;
 
+use super::state::MOST_STARTS;
+use super::told::reference_of;
 use super::*;
+use crate::model;
 
 const PROGRAM: &[u8] = include_bytes!("../../models/default.onnx");
 /// Its card's version, and that of another model.
