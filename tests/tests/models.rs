@@ -21,7 +21,7 @@ use smearscope_tests::models::{
 };
 use smearscope_tests::proxy::Proxy;
 use smearscope_tests::{
-    PATIENCE, Received, edge, frames, free_port, mosquitto, subscribe, trainer,
+    PATIENCE, Received, Running, edge, frames, free_port, mosquitto, subscribe, trainer,
 };
 use tempfile::TempDir;
 
@@ -45,6 +45,39 @@ fn board_of(folder: &Path, port: u16, key: &str, more: &str) -> Board {
             key
         ),
     )
+}
+
+/// A board with its broker, what is heard of it, and who hands it models.
+struct Ward {
+    key: KeyPair,
+    port: u16,
+    board: Board,
+    fields: Receiver<Received>,
+    models: Receiver<Received>,
+    publisher: Publisher,
+    _broker: Running,
+    /// Goes last: the others have files in it.
+    _folder: TempDir,
+}
+
+impl Ward {
+    /// With these lines more in the board's `[model]`.
+    fn new(more: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (port, key) = (free_port(), key());
+        let broker = mosquitto(port, folder.path());
+        let board = board(folder.path(), port, &key, more);
+        Self {
+            fields: subscribe(port, &board.topic("field")),
+            models: subscribe(port, &board.topic("model")),
+            publisher: Publisher::enter(port),
+            _broker: broker,
+            _folder: folder,
+            key,
+            port,
+            board,
+        }
+    }
 }
 
 fn payload(message: &Received) -> Value {
@@ -166,26 +199,28 @@ fn a_model_arrives_over_a_network_that_breaks_and_takes_over_between_two_fields(
 
 #[test]
 fn what_must_not_decide_is_refused_on_the_wire_and_the_board_works_on() {
-    let dir = TempDir::new().unwrap();
-    let (port, key) = (free_port(), key());
-    let _broker = mosquitto(port, dir.path());
-    let board = board(dir.path(), port, &key, "max_mb = 32\nreceive_hours = 0.01");
-    let fields = subscribe(port, &board.topic("field"));
-    let models = subscribe(port, &board.topic("model"));
+    let ward = Ward::new("max_mb = 32\nreceive_hours = 0.01");
+    let Ward {
+        board,
+        fields,
+        models,
+        publisher,
+        key,
+        ..
+    } = &ward;
     let mut program = board.start();
-    let mut all = vec![next_field(&fields)];
-    let publisher = Publisher::enter(port);
+    let mut all = vec![next_field(fields)];
 
     let good = version("2.0.1");
     let refused = |wish: Value, word: &str| {
         publisher.wish(DEVICE, &wish);
-        let model = becomes(&models, wish["sha256"].as_str().unwrap(), "refused");
+        let model = becomes(models, wish["sha256"].as_str().unwrap(), "refused");
         let reason = model["update"]["reason"].as_str().unwrap();
         assert!(reason.contains(word), "{word}: {reason}");
         assert_eq!(model["current"]["version"], "2.0.0");
     };
     let wish = |onnx: &[u8], signature: &str| desired(onnx, signature);
-    let ours = |onnx: &[u8]| signature(onnx, &key, 1000);
+    let ours = |onnx: &[u8]| signature(onnx, key, 1000);
 
     // These cost no byte of the way.
     refused(wish(&good, ""), "not signed");
@@ -244,10 +279,10 @@ fn what_must_not_decide_is_refused_on_the_wire_and_the_board_works_on() {
         .0
         .retain(&board.topic("model/desired"), b"{\"sha256\": 7}");
 
-    all.push(next_field(&fields));
+    all.push(next_field(fields));
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
-    all.extend(come(&fields));
+    all.extend(come(fields));
     assert_eq!(models_in_turn(all), ["2.0.0"]);
     assert!(board.log().contains("can't be followed"), "{}", board.log());
     let left: Vec<_> = fs::read_dir(board.folder.join("models"))
@@ -264,46 +299,49 @@ fn what_must_not_decide_is_refused_on_the_wire_and_the_board_works_on() {
 
 #[test]
 fn a_model_that_fails_on_cells_is_left_by_itself_and_stays_left() {
-    let dir = TempDir::new().unwrap();
-    let (port, key) = (free_port(), key());
-    let _broker = mosquitto(port, dir.path());
-    let board = board(dir.path(), port, &key, "");
-    let fields = subscribe(port, &board.topic("field"));
-    let models = subscribe(port, &board.topic("model"));
+    let ward = Ward::new("");
+    let Ward {
+        board,
+        fields,
+        models,
+        publisher,
+        key,
+        port,
+        ..
+    } = &ward;
     let mut program = board.start();
-    let mut all = vec![next_field(&fields)];
-    let publisher = Publisher::enter(port);
+    let mut all = vec![next_field(fields)];
 
     // Everything is parasitized to this one.
     let all_sick = edited(&[
         (VERSION, "\"version\":\"7.7.7\""),
         ("\"threshold\":0.89337695", "\"threshold\":0.00000000"),
     ]);
-    publisher.publish(DEVICE, &all_sick, &key, 2000);
-    let model = becomes(&models, &sha256(&all_sick), "rolled_back");
+    publisher.publish(DEVICE, &all_sick, key, 2000);
+    let model = becomes(models, &sha256(&all_sick), "rolled_back");
     let reason = model["update"]["reason"].as_str().unwrap();
     assert!(reason.contains("percentage points"), "{reason}");
     for judge in ["7.7.7", "2.0.0"] {
         while all.last().unwrap()["model"]["version"] != judge {
-            all.push(next_field(&fields));
+            all.push(next_field(fields));
         }
     }
 
     // The wish is still there, retained: it is not followed a second time, not after a new start either.
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
-    all.extend(come(&fields));
+    all.extend(come(fields));
     assert_eq!(models_in_turn(all.clone()), ["2.0.0", "7.7.7", "2.0.0"]);
     let mut program = board.start();
-    let field = next_field(&fields);
+    let field = next_field(fields);
     assert_eq!(field["model"]["version"], "2.0.0");
     all.push(field);
-    let said = becomes(&models, &sha256(&all_sick), "rolled_back");
+    let said = becomes(models, &sha256(&all_sick), "rolled_back");
     assert_eq!(said["current"]["version"], "2.0.0");
 
     // By a command: what happened, and what is here.
     let asked = |id: &str, command: &str, args: Value| {
-        let replies = subscribe(port, &board.topic("command/reply"));
+        let replies = subscribe(*port, &board.topic("command/reply"));
         let request = json!({"request_id": id, "command": command, "args": args});
         publisher
             .0
@@ -322,43 +360,45 @@ fn a_model_that_fails_on_cells_is_left_by_itself_and_stays_left() {
 
     // A good one, which the operator takes back.
     let good = version("2.0.1");
-    publisher.publish(DEVICE, &good, &key, 3000);
-    becomes(&models, &sha256(&good), "installed");
+    publisher.publish(DEVICE, &good, key, 3000);
+    becomes(models, &sha256(&good), "installed");
     let list = asked("l", "model.list", json!({}));
     assert_eq!(list["result"]["models"][0]["model"]["version"], "2.0.1");
     let late = json!({"from": sha256(&all_sick)});
     assert_eq!(asked("late", "model.rollback", late)["code"], "not_now");
     let back = asked("b", "model.rollback", json!({"from": sha256(&good)}));
     assert_eq!(back["result"]["model"]["version"], "2.0.0");
-    becomes(&models, &sha256(&good), "rolled_back");
-    while next_field(&fields)["model"]["version"] != "2.0.0" {}
+    becomes(models, &sha256(&good), "rolled_back");
+    while next_field(fields)["model"]["version"] != "2.0.0" {}
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
 }
 
 #[test]
 fn kills_at_any_time_leave_a_model_that_works() {
-    let dir = TempDir::new().unwrap();
-    let (port, key) = (free_port(), key());
-    let _broker = mosquitto(port, dir.path());
-    let board = board(dir.path(), port, &key, "");
-    let fields = subscribe(port, &board.topic("field"));
-    let models = subscribe(port, &board.topic("model"));
-    let publisher = Publisher::enter(port);
+    let ward = Ward::new("");
+    let Ward {
+        board,
+        fields,
+        models,
+        publisher,
+        key,
+        ..
+    } = &ward;
     let mut chance = StdRng::seed_from_u64(9);
     let mut last = String::new();
     let mut program = board.start();
     for round in 0..10 {
         let new = version(&format!("3.0.{round}"));
         last = sha256(&new);
-        publisher.publish(DEVICE, &new, &key, 1000 + round);
+        publisher.publish(DEVICE, &new, key, 1000 + round);
         thread::sleep(Duration::from_millis(chance.random_range(0..2500)));
         program.signal("KILL");
         program.wait();
         program = board.start();
     }
-    becomes(&models, &last, "installed");
-    while next_field(&fields)["model"]["sha256"] != last.as_str() {}
+    becomes(models, &last, "installed");
+    while next_field(fields)["model"]["sha256"] != last.as_str() {}
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     let log = board.log();
@@ -366,9 +406,9 @@ fn kills_at_any_time_leave_a_model_that_works() {
         !log.contains("can't be used") && !log.contains("panicked"),
         "{log}"
     );
-    let list = on_board(&board, "list", &[]);
+    let list = on_board(board, "list", &[]);
     assert_eq!(list["models"][0]["model"]["version"], "3.0.9", "{list}");
-    let history = on_board(&board, "history", &[]);
+    let history = on_board(board, "history", &[]);
     let is_damaged = |event: &&Value| event["kind"] == "damaged";
     assert_eq!(
         history["events"]
@@ -595,24 +635,26 @@ fn server(file: Vec<u8>, piece: usize) -> String {
 
 #[test]
 fn a_model_comes_from_a_url_whose_server_breaks_off() {
-    let dir = TempDir::new().unwrap();
-    let (port, key) = (free_port(), key());
-    let _broker = mosquitto(port, dir.path());
-    let board = board(dir.path(), port, &key, "");
-    let models = subscribe(port, &board.topic("model"));
+    let ward = Ward::new("");
+    let Ward {
+        board,
+        models,
+        publisher,
+        key,
+        ..
+    } = &ward;
     let mut program = board.start();
     let new = version("2.0.1");
-    let mut wish = desired(&new, &signature(&new, &key, 1000));
+    let mut wish = desired(&new, &signature(&new, key, 1000));
     wish["url"] = json!(server(new.clone(), 4_000_000));
-    let publisher = Publisher::enter(port);
     publisher.wish(DEVICE, &wish);
-    becomes(&models, &sha256(&new), "installed");
+    becomes(models, &sha256(&new), "installed");
 
     let newer = version("2.0.2");
-    let mut wish = desired(&newer, &signature(&newer, &key, 2000));
+    let mut wish = desired(&newer, &signature(&newer, key, 2000));
     wish["url"] = json!(server(new, 100_000_000));
     publisher.wish(DEVICE, &wish);
-    let model = becomes(&models, &sha256(&newer), "refused");
+    let model = becomes(models, &sha256(&newer), "refused");
     let reason = model["update"]["reason"].as_str().unwrap();
     assert!(reason.contains("damaged or exchanged"), "{reason}");
     program.signal("TERM");
