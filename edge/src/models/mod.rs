@@ -10,6 +10,7 @@ mod chunks;
 mod fetch;
 mod folder;
 mod open;
+mod record;
 mod state;
 #[cfg(test)]
 pub mod tests;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smearscope_common::engine::Model;
 use smearscope_common::message::{ModelEventKind, ModelHash, ModelRef, ModelUpdate};
 use tokio::sync::watch::{Receiver, Sender, channel};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::model;
 
@@ -36,9 +37,9 @@ pub use updates::{Chunk, Door, Updates};
 pub use watch::{Before, Judged, Rules};
 pub use wish::{Need, install};
 
-use folder::Stamp;
 use open::load;
-use state::State;
+use record::Record;
+use state::{State, Which};
 use watch::{Verdict, Watch};
 
 /// The folder of the models, beside the store.
@@ -81,13 +82,13 @@ pub struct Models {
     is_fixed: bool,
     demands: Demands,
     inner: Mutex<Inner>,
+    /// Held while the record changes: one after the other, and nobody who only reads waits for the disk.
+    changing: Mutex<()>,
     changes: Sender<()>,
 }
 
 struct Inner {
-    state: State,
-    /// The version of the state's file that `state` is of.
-    stamp: Option<Stamp>,
+    record: Record,
     /// What the analysis works with.
     at_work: ModelRef,
     /// What it is to take before the next field.
@@ -102,22 +103,23 @@ impl Models {
         folder: Option<Folder>,
         is_fixed: bool,
         demands: Demands,
-        state: State,
+        record: Record,
         at_work: ModelRef,
     ) -> Self {
+        let watched = record.state.watch;
         let inner = Inner {
-            stamp: folder.as_ref().and_then(Folder::stamp),
+            record,
             at_work,
             next: None,
-            watch: state.watch.map(|_| Watch::new(demands.watch)),
+            watch: watched.map(|_| Watch::new(demands.watch)),
             update: None,
-            state,
         };
         Self {
             folder,
             is_fixed,
             demands,
             inner: Mutex::new(inner),
+            changing: Mutex::new(()),
             changes: channel(()).0,
         }
     }
@@ -141,7 +143,7 @@ impl Models {
             version: "1".into(),
             sha256: "00".into(),
         };
-        Self::with(None, false, demands, State::default(), at_work)
+        Self::with(None, false, demands, Record::default(), at_work)
     }
 
     /// Tells when the model that decides, its watch, or the desired one has changed.
@@ -159,7 +161,11 @@ impl Models {
         let mut inner = self.inner();
         let model = inner.next.take()?;
         inner.at_work = model.reference();
-        inner.watch = inner.state.watch.map(|_| Watch::new(self.demands.watch));
+        inner.watch = inner
+            .record
+            .state
+            .watch
+            .map(|_| Watch::new(self.demands.watch));
         let is_watched = inner.watch.is_some();
         info!(
             "model {} {} decides from this field on",
@@ -210,7 +216,7 @@ impl Models {
         if self.is_fixed {
             return Err(Refusal::Fixed.to_string());
         }
-        let current = self.inner().state.current.clone();
+        let current = self.current();
         if current.is_none() {
             return Err(NOTHING_BEFORE.into());
         }
@@ -230,11 +236,10 @@ impl Models {
         let Some(folder) = &self.folder else {
             return;
         };
-        let noted = folder.change(|state| {
+        self.change(folder, |state| {
             let watched = state.watch.as_mut();
-            Ok(watched.is_some_and(|trial| std::mem::take(&mut trial.starts) > 0))
+            watched.is_some_and(|trial| std::mem::take(&mut trial.starts) > 0)
         });
-        self.took(noted);
     }
 
     /// Reads what others have written, such as `model install` on the command line.
@@ -242,29 +247,19 @@ impl Models {
         let Some(folder) = &self.folder else {
             return;
         };
-        let stamp = folder.stamp();
-        if self.inner().stamp == stamp {
+        if !self.inner().record.is_old(folder) {
             return;
         }
-        let state = match folder.state() {
-            Ok(state) => state,
-            Err(error) => {
-                warn!("what is written about models can't be read: {error}");
-                return;
-            }
-        };
-        let was = {
-            let mut inner = self.inner();
-            inner.stamp = stamp;
-            std::mem::replace(&mut inner.state, state.clone()).current
-        };
-        if was != state.current {
-            match load(folder, &state.current) {
+        let was = self.current();
+        self.change(folder, |_| false);
+        let current = self.current();
+        if was != current {
+            match load(folder, &current) {
                 Ok(model) => self.hand_over(Arc::new(model)),
                 Err(error) => {
                     let why = format!("{error:#}");
                     error!("the installed model can't be used: {why}");
-                    self.go_back(ModelEventKind::Damaged, &why, state.current.as_ref());
+                    self.go_back(ModelEventKind::Damaged, &why, current.as_ref());
                 }
             }
         }
@@ -272,48 +267,36 @@ impl Models {
     }
 
     fn stood(&self) {
-        let mut inner = self.inner();
-        inner.watch = None;
-        let current = inner.state.current.clone();
-        inner.state.stood();
-        drop(inner);
+        self.inner().watch = None;
         info!("the model has stood its watch");
+        let current = self.current();
         if let Some(folder) = &self.folder {
-            let noted = folder.change(|state| {
+            self.change(folder, |state| {
                 // Another one may have been installed by hand meanwhile.
                 let is_same = state.current == current && state.watch.is_some();
                 if is_same {
                     state.stood();
                 }
-                Ok(is_same)
+                is_same
             });
-            self.took(noted);
         }
         self.changes.send_replace(());
     }
 
-    /// Leaves the model that decides, or `from` if that does, and hands the one before to the analysis. What can't be
-    /// written holds for this start of the program.
+    /// Leaves the model that decides, or `from` if that does, and hands the one before to the analysis.
     fn go_back(&self, kind: ModelEventKind, why: &str, from: Option<&ModelHash>) -> bool {
         let Some(folder) = &self.folder else {
             return false;
         };
-        let current = self.inner().state.current.clone();
+        let current = self.current();
         if current.is_none() || from.is_some() && from != current.as_ref() {
             return false;
         }
         error!("the model that decides is left for the one before it: {why}");
-        let changed =
-            folder.change(|state| Ok(state.current == current && state.roll_back(kind, why)));
-        match changed {
-            Ok(_) => self.took(changed),
-            Err(error) => {
-                error!("this can't be written, and may not hold after the next start: {error}");
-                self.inner().state.roll_back(kind, why);
-            }
-        }
-        let which = self.inner().state.current.clone();
-        let is_done = match load(folder, &which) {
+        self.change(folder, |state| {
+            state.current == current && state.roll_back(kind, why)
+        });
+        let is_done = match load(folder, &self.current()) {
             Ok(model) => {
                 self.hand_over(Arc::new(model));
                 true
@@ -341,17 +324,17 @@ impl Models {
         inner.next = Some(model);
     }
 
-    /// Goes by what was written.
-    fn took(&self, changed: std::io::Result<State>) {
-        match (changed, &self.folder) {
-            (Ok(state), Some(folder)) => {
-                let mut inner = self.inner();
-                inner.state = state;
-                inner.stamp = folder.stamp();
-            }
-            (Err(error), _) => warn!("what happened with models can't be written: {error}"),
-            _ => {}
-        }
+    /// Changes what is written; `change` says whether there is anything to write.
+    fn change(&self, folder: &Folder, change: impl Fn(&mut State) -> bool) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.inner().record.clone();
+        record.change(folder, change);
+        self.inner().record = record;
+    }
+
+    /// Which model decides, by what is written.
+    fn current(&self) -> Which {
+        self.inner().record.state.current.clone()
     }
 
     /// Each change is whole by itself: a panic leaves nothing half done.

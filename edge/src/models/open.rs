@@ -10,7 +10,8 @@ use tracing::error;
 
 use super::check::{self, Demands};
 use super::folder::Folder;
-use super::state::{MOST_STARTS, State, Which};
+use super::record::Record;
+use super::state::{MOST_STARTS, Which};
 use super::{AtWork, Models, Options};
 use crate::model;
 
@@ -29,16 +30,13 @@ impl Models {
                 None,
                 is_fixed,
                 options.demands,
-                State::default(),
+                Record::default(),
                 model,
                 None,
             ));
         };
-        let mut state = folder.state().unwrap_or_else(|error| {
-            error!("what is written about models can't be read: {error}");
-            State::default()
-        });
-        write(&folder, &mut state, |state| {
+        let mut record = Record::read(&folder);
+        record.change(&folder, |state| {
             let Some(trial) = &mut state.watch else {
                 return false;
             };
@@ -53,22 +51,22 @@ impl Models {
             true
         });
         let model = loop {
-            match load(&folder, &state.current) {
+            let current = record.state.current.clone();
+            match load(&folder, &current) {
                 Ok(model) => break model,
-                Err(error) if state.current.is_none() => return Err(error),
+                Err(error) if current.is_none() => return Err(error),
                 Err(error) => {
                     let why = format!("{error:#}");
                     error!("the installed model can't be used, the one before it is: {why}");
-                    let was = state.current.clone();
-                    write(&folder, &mut state, |state| {
+                    record.change(&folder, |state| {
                         // Somebody else may have left it already.
-                        state.current == was && state.roll_back(ModelEventKind::Damaged, &why)
+                        state.current == current && state.roll_back(ModelEventKind::Damaged, &why)
                     });
                 }
             }
         };
         folder.sweep(None);
-        let before = match (&state.watch, state.previous()) {
+        let before = match (&record.state.watch, record.state.previous()) {
             (Some(_), Some(which)) => load(&folder, &which).ok(),
             _ => None,
         };
@@ -76,7 +74,7 @@ impl Models {
             Some(folder),
             is_fixed,
             options.demands,
-            state,
+            record,
             model,
             before,
         ))
@@ -86,11 +84,11 @@ impl Models {
         folder: Option<Folder>,
         is_fixed: bool,
         demands: Demands,
-        state: State,
+        record: Record,
         model: Model,
         before: Option<Model>,
     ) -> (Self, AtWork) {
-        let models = Self::with(folder, is_fixed, demands, state, model.reference());
+        let models = Self::with(folder, is_fixed, demands, record, model.reference());
         let at_work = AtWork {
             model: Arc::new(model),
             before: before.map(Arc::new),
@@ -107,17 +105,6 @@ fn kept_in(path: PathBuf) -> Option<Folder> {
             error!("models can't be kept in {path}: {error}; the model inside the program decides");
         })
         .ok()
-}
-
-/// Changes what is written, and `state` with it; what can't be written holds for this start of the program.
-fn write(folder: &Folder, state: &mut State, change: impl Fn(&mut State) -> bool) {
-    match folder.change(|state| Ok(change(state))) {
-        Ok(written) => *state = written,
-        Err(error) => {
-            error!("what happens with models can't be written: {error}");
-            change(state);
-        }
-    }
 }
 
 /// Loads a model of the folder and holds it against its name.

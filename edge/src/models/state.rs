@@ -186,7 +186,7 @@ pub fn origin(which: &Which) -> ModelOrigin {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 

@@ -476,7 +476,7 @@ fn a_power_cut_between_any_two_writes_leaves_a_model_that_works() {
             }
             cuts += 1;
             let (models, at_work) = opened(dir.path());
-            let state = models.inner().state.clone();
+            let state = models.inner().record.state.clone();
             // What is named is there and whole, and what the analysis begins with is what is written.
             for hash in state.kept() {
                 let bytes = Folder::open(dir.path().into())

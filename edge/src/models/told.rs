@@ -23,20 +23,23 @@ impl Models {
             };
             return ModelList { models: vec![only] };
         }
-        list_of(&inner.state)
+        list_of(&inner.record.state)
     }
 
     /// What happened with models, the newest last.
     pub fn history(&self) -> ModelHistory {
         ModelHistory {
-            events: self.inner().state.history.clone(),
+            events: self.inner().record.state.history.clone(),
         }
     }
 
     /// The message on `model`.
     pub fn message(&self, device: &DeviceId, boot_id: Uuid) -> ModelMessage {
         let inner = self.inner();
-        let mut update = inner.update.clone().or_else(|| inner.state.update.clone());
+        let mut update = inner
+            .update
+            .clone()
+            .or_else(|| inner.record.state.update.clone());
         let is_taken = inner.next.is_none() && inner.watch.is_some();
         if let Some(update) = update.as_mut()
             && is_taken
@@ -51,12 +54,13 @@ impl Models {
             current: inner.at_work.clone(),
             origin: self.origin(&inner),
             previous: inner
+                .record
                 .state
                 .previous()
                 .filter(|_| !self.is_fixed)
-                .map(|which| reference_of(&inner.state, &which)),
+                .map(|which| reference_of(&inner.record.state, &which)),
             watch: inner.watch.as_ref().map(Watch::progress),
-            signed_at: inner.state.signed_at,
+            signed_at: inner.record.state.signed_at,
             update,
         }
     }
@@ -66,6 +70,7 @@ impl Models {
             return ModelOrigin::File;
         }
         let is_installed = inner
+            .record
             .state
             .models
             .values()

@@ -36,17 +36,19 @@ impl Models {
         }
         let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
         let mut inner = self.inner();
-        let note = self.demands.foresee(desired, inner.state.signed_at)?;
-        let known = inner.state.update.as_ref();
+        let note = self
+            .demands
+            .foresee(desired, inner.record.state.signed_at)?;
+        let known = inner.record.state.update.as_ref();
         if known.is_some_and(|update| update.sha256 == desired.sha256)
-            && inner.state.signed_at == Some(note.signed_at)
+            && inner.record.state.signed_at == Some(note.signed_at)
         {
             inner.update = None;
             drop(inner);
             self.changes.send_replace(());
             return Ok(Need::Nothing);
         }
-        let is_here = inner.state.models.contains_key(&desired.sha256);
+        let is_here = inner.record.state.models.contains_key(&desired.sha256);
         drop(inner);
         match is_here.then(|| folder.model(&desired.sha256)) {
             Some(Ok(bytes)) => Ok(Need::Bytes(bytes)),
@@ -77,7 +79,7 @@ impl Models {
         let why = refusal.to_string();
         warn!("model {} is refused: {why}", desired.sha256.brief());
         if let Some(folder) = &self.folder {
-            let noted = folder.change(|state| {
+            self.change(folder, |state| {
                 let hash = &desired.sha256;
                 let known = state.history.last();
                 // A broker repeats what is desired with each connection.
@@ -87,9 +89,8 @@ impl Models {
                 if is_new {
                     state.note(ModelEventKind::Refused, hash, Some(why.clone()));
                 }
-                Ok(is_new)
+                is_new
             });
-            self.took(noted);
         }
         self.set_update(desired, UpdateState::Refused, 0, Some(why));
     }
@@ -112,19 +113,18 @@ impl Models {
             return Err(Refusal::Fixed);
         }
         let folder = self.folder.as_ref().ok_or(Refusal::NoFolder)?;
-        let (state, model) = install(folder, &self.demands, onnx, signature)?;
+        // What couldn't be written before goes first.
+        self.change(folder, |_| false);
+        let was = self.current();
+        let (_, model) = install(folder, &self.demands, onnx, signature)?;
         let reference = model.reference();
-        let was = {
-            let mut inner = self.inner();
-            inner.stamp = folder.stamp();
-            inner.update = None;
-            std::mem::replace(&mut inner.state, state.clone()).current
-        };
+        self.change(folder, |_| false);
+        self.inner().update = None;
         info!(
             "model {} {} is installed",
             reference.name, reference.version
         );
-        if was != state.current {
+        if was != self.current() {
             self.hand_over(Arc::new(model));
         }
         folder.sweep(None);
