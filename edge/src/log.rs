@@ -3,16 +3,15 @@
 use std::io::{IsTerminal, stderr};
 
 use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt, registry};
+use tracing_subscriber::{fmt, registry};
 
-/// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
-const LOG: &str = "warn,smearscope_edge=info,rmqtt=error,rmqtt_net=error";
 /// What is never told, whatever RUST_LOG says: every byte of a WebSocket, the password's among them.
-const TOO_MUCH: [&str; 2] = [
-    "tungstenite::protocol=info",
-    "tungstenite::protocol::frame=info",
+const TOO_MUCH: [(&str, LevelFilter); 2] = [
+    ("tungstenite::protocol", LevelFilter::INFO),
+    ("tungstenite::protocol::frame", LevelFilter::INFO),
 ];
 
 /// Begins to log.
@@ -46,10 +45,20 @@ pub fn is_journal() -> bool {
         .is_ok_and(|stream| named == format!("{}:{}", stream.st_dev, stream.st_ino))
 }
 
-fn filter() -> EnvFilter {
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into());
-    TOO_MUCH.iter().fold(wanted, |filter, limit| {
-        // Takes the place of one for the same target, and comes before one for a target above it.
-        filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
-    })
+fn filter() -> Targets {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    // Empty, it would tell nothing.
+    let wanted = wanted.parse().ok().filter(|_| !wanted.is_empty());
+    wanted
+        .unwrap_or_else(usual)
+        // They take the place of what is asked for these, and come before what is for all of a crate.
+        .with_targets(TOO_MUCH)
+}
+
+/// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
+fn usual() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("smearscope_edge", LevelFilter::INFO)
+        .with_targets(["rmqtt", "rmqtt_net"].map(|target| (target, LevelFilter::ERROR)))
 }

@@ -4,26 +4,25 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use smearscope_trainer::{cli, commands, device, error, memory};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 /// What is never told, whatever RUST_LOG says: every byte of a WebSocket, a password among them.
-const TOO_MUCH: [&str; 2] = [
-    "tungstenite::protocol=info",
-    "tungstenite::protocol::frame=info",
+const TOO_MUCH: [(&str, LevelFilter); 2] = [
+    ("tungstenite::protocol", LevelFilter::INFO),
+    ("tungstenite::protocol::frame", LevelFilter::INFO),
 ];
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("smearscope_trainer=info,warn,rumqttc=off,tract=error"));
-    let filter = TOO_MUCH.iter().fold(filter, |filter, limit| {
-        // Takes the place of one for the same target, and comes before one for a target above it.
-        filter.add_directive(limit.parse().expect("a fixed text, parsed at every start"))
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    // Empty, it would tell nothing.
+    let wanted = wanted.parse().ok().filter(|_| !wanted.is_empty());
+    // They take the place of what is asked for these, and come before what is for all of a crate.
+    let filter = wanted.unwrap_or_else(usual).with_targets(TOO_MUCH);
+    let text = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    registry().with(filter).with(text).init();
     memory::keep();
     device::load_cuda();
     match commands::run(cli::Cli::parse().command) {
@@ -33,4 +32,13 @@ fn main() -> ExitCode {
             ExitCode::from(error::exit_code(&e))
         }
     }
+}
+
+/// What is told where RUST_LOG says nothing: our own news, and other crates' troubles.
+fn usual() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("smearscope_trainer", LevelFilter::INFO)
+        .with_target("rumqttc", LevelFilter::OFF)
+        .with_target("tract", LevelFilter::ERROR)
 }
