@@ -44,6 +44,8 @@ TOML
 run() { RUST_LOG="$1" exec "$EDGE" run --config "$work/edge.toml" 2>>"$work/edge.log"; }
 
 touch "$work/edge.log"
+# Building may have taken minutes.
+SECONDS=0
 run info &
 daemon=$!
 until grep -q 'INFO field 1 ' "$work/edge.log"; do

@@ -37,9 +37,12 @@ def fill(path, results):
         field["id"] = str(uuid.uuid4())
         field["seq"] = seq
         copy = json.dumps(field, separators=(",", ":")).encode()
+        # What the sum is of: the id, the kind (1, a field) and the payload.
+        name = uuid.UUID(field["id"]).bytes
+        head = name + b"\x01"
         store.execute(
             "INSERT INTO message (id, kind, series, seq, committed_at, crc, bytes, payload) VALUES (?,1,?,?,?,?,?,?)",
-            (uuid.UUID(field["id"]).bytes, series, seq, at, crc32c(copy), len(copy), copy),
+            (name, series, seq, at, crc32c(head + copy), len(copy), copy),
         )
     store.execute("UPDATE meta SET value = ? WHERE key = 'last_seq'", (results,))
     store.commit()
