@@ -53,8 +53,8 @@ impl Transform {
         if width == 0 || height == 0 {
             return None;
         }
-        // Transforms for real numbers and for each vector unit would be twice as fast, of a small part of a frame's time, and
-        // half a megabyte of program.
+        // Transforms for real numbers and for each vector unit would be faster, in a small part of a field's time, and cost
+        // 0.2 MB of program.
         let mut planner = FftPlannerScalar::new();
         let rows = planner.plan_fft_forward(width);
         let back_rows = planner.plan_fft_inverse(width);

@@ -247,7 +247,9 @@ impl Models {
         let Some(folder) = &self.folder else {
             return;
         };
-        if !self.inner().record.is_old(folder) {
+        // Before the lock: nobody who only reads waits for the disk.
+        let stamp = folder.stamp();
+        if self.inner().record.is_of(stamp) {
             return;
         }
         let was = self.current();

@@ -32,9 +32,9 @@ impl Record {
         }
     }
 
-    /// Whether somebody else has written since.
-    pub fn is_old(&self, folder: &Folder) -> bool {
-        folder.stamp() != self.stamp
+    /// Whether it is of this version of the file; else somebody else has written since.
+    pub fn is_of(&self, stamp: Option<Stamp>) -> bool {
+        self.stamp == stamp
     }
 
     /// Changes what is written, after having read what others have written. `change` says whether there is anything to
@@ -42,7 +42,7 @@ impl Record {
     pub fn change(&mut self, folder: &Folder, change: impl Fn(&mut State) -> bool) {
         let written = folder.change(|state| {
             // Whoever has written since knows better.
-            let is_ours = self.is_ahead && !self.is_old(folder);
+            let is_ours = self.is_ahead && self.is_of(folder.stamp());
             if is_ours {
                 state.clone_from(&self.state);
             }
@@ -125,11 +125,11 @@ mod tests {
         fs::create_dir(&in_the_way).unwrap();
         record.change(&folder, leave);
         fs::remove_dir(&in_the_way).unwrap();
-        assert!(!record.is_old(&folder));
+        assert!(record.is_of(folder.stamp()));
         Record::read(&folder).change(&folder, take(2));
-        assert!(record.is_old(&folder));
+        assert!(!record.is_of(folder.stamp()));
         record.change(&folder, |_| false);
         assert_eq!(record.state.current, Some(hash(2)));
-        assert!(!record.is_old(&folder));
+        assert!(record.is_of(folder.stamp()));
     }
 }
