@@ -2,7 +2,8 @@
 // dashed line and by a marker above it, so that it is found without colour vision.
 
 import { place, type Size } from "./geometry";
-import type { Box, Cell, FieldMessage } from "./messages";
+import type { Box } from "./messages/checks";
+import type { Cell, FieldMessage } from "./messages/field";
 
 /** Chosen to stand out from a Giemsa stain in both themes: the picture has no dark mode. */
 const PARASITIZED = "#a8003b";

@@ -1,6 +1,7 @@
 // From pixels of the field to pixels of the screen and back.
 
-import type { Box, Cell } from "./messages";
+import type { Box } from "./messages/checks";
+import type { Cell } from "./messages/field";
 
 export interface Size {
   width: number;

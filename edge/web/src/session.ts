@@ -1,0 +1,50 @@
+// What lives as long as the page: the connection and what is known of the device that the page is
+// about. Views get it by `useSession` and follow it by `useWatched`.
+
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+
+import type { Config } from "./config";
+import { Link } from "./link";
+import { Station, topicsOf } from "./station";
+import { Watched } from "./watched";
+
+export interface Session {
+  readonly config: Config;
+  readonly link: Link;
+  /** `null`: no device is named, and the fleet is all there is to see. */
+  readonly station: Station | null;
+  /** Fires when `station` or the link changed. */
+  readonly changes: Watched;
+}
+
+export function openSession(config: Config, url: string): Session {
+  const link = new Link(url, sessionStorage);
+  const changes = new Watched();
+  const station = config.device === null ? null : new Station(config.device);
+
+  link.changes.watch(() => {
+    station?.setLink(link.state, performance.now());
+    changes.changed();
+  });
+  if (station) {
+    link.subscribe(topicsOf(station.device), ({ topic, payload, userProperties }) => {
+      station.take(topic, payload, userProperties, performance.now());
+      changes.changed();
+    });
+  }
+  link.open();
+  // A network that is back need not be waited for.
+  addEventListener("online", () => link.hurry());
+  return { config, link, station, changes };
+}
+
+export const SessionContext = createContext<Session | null>(null);
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (!session) {
+    throw new Error("a view is drawn outside of the session");
+  }
+  return session;
+}

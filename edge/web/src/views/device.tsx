@@ -1,0 +1,3 @@
+export function DeviceView() {
+  return <section class="card" />;
+}

@@ -1,0 +1,3 @@
+export function SlideView() {
+  return <section class="card" />;
+}
