@@ -4,6 +4,7 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 
+import { Asker } from "./ask";
 import type { Config } from "./config";
 import { Link } from "./link";
 import { Station, topicsOf } from "./station";
@@ -14,6 +15,8 @@ export interface Session {
   readonly link: Link;
   /** `null`: no device is named, and the fleet is all there is to see. */
   readonly station: Station | null;
+  /** Commands to that device. */
+  readonly asker: Asker | null;
   /** Fires when `station` or the link changed. */
   readonly changes: Watched;
 }
@@ -22,9 +25,11 @@ export function openSession(config: Config, url: string): Session {
   const link = new Link(url, sessionStorage);
   const changes = new Watched();
   const station = config.device === null ? null : new Station(config.device);
+  const asker = config.device === null ? null : new Asker(config.device, (...command) => link.publish(...command));
 
   link.changes.watch(() => {
     station?.setLink(link.state, performance.now());
+    asker?.setConnected(link.isConnected);
     changes.changed();
   });
   if (station) {
@@ -33,10 +38,15 @@ export function openSession(config: Config, url: string): Session {
       changes.changed();
     });
   }
+  if (asker) {
+    link.subscribe([asker.replyTopic], ({ topic, payload, correlationData }) => {
+      asker.take(topic, payload, correlationData);
+    });
+  }
   link.open();
   // A network that is back need not be waited for.
   addEventListener("online", () => link.hurry());
-  return { config, link, station, changes };
+  return { config, link, station, asker, changes };
 }
 
 export const SessionContext = createContext<Session | null>(null);
