@@ -26,6 +26,8 @@ export interface Message {
   payload: Uint8Array;
   userProperties: Record<string, unknown>;
   correlationData: Uint8Array | undefined;
+  /** Whether the broker had kept it: then nobody says that it is of now. */
+  retained: boolean;
 }
 
 export type OnMessage = (message: Message) => void;
@@ -194,7 +196,7 @@ export class Link {
     client.on("message", (topic, payload, packet) => {
       if (current()) {
         const { userProperties, correlationData } = packet.properties ?? {};
-        this.hand({ topic, payload, userProperties: userProperties ?? {}, correlationData });
+        this.hand({ topic, payload, userProperties: userProperties ?? {}, correlationData, retained: packet.retain });
       }
     });
   }
