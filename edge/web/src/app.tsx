@@ -97,7 +97,7 @@ export function App({ session }: { session: Session }) {
             onSubmit={(credentials) => link.logIn(credentials)}
           />
         )}
-        <h1 ref={title} tabIndex={-1} class="view-title">
+        <h1 ref={title} tabIndex={-1} class="view-title visually-hidden">
           {say(common.view[view])}
         </h1>
         <View />

@@ -7,6 +7,7 @@ import { useContext } from "preact/hooks";
 import { Asker } from "./ask";
 import type { Config } from "./config";
 import { Link } from "./link";
+import { Pictures } from "./pictures";
 import { Station, topicsOf } from "./station";
 import { Watched } from "./watched";
 
@@ -15,9 +16,11 @@ export interface Session {
   readonly link: Link;
   /** `null`: no device is named, and the fleet is all there is to see. */
   readonly station: Station | null;
+  /** The pictures of its fields. */
+  readonly pictures: Pictures;
   /** Commands to that device. */
   readonly asker: Asker | null;
-  /** Fires when `station` or the link changed. */
+  /** Fires when `station`, `pictures` or the link changed. */
   readonly changes: Watched;
 }
 
@@ -26,6 +29,13 @@ export function openSession(config: Config, url: string): Session {
   const changes = new Watched();
   const station = config.device === null ? null : new Station(config.device);
   const asker = config.device === null ? null : new Asker(config.device, (...command) => link.publish(...command));
+  const pictures = new Pictures(
+    () => changes.changed(),
+    (reason) => {
+      station?.report(`smearscope/${station.device}/image/field`, reason);
+      changes.changed();
+    },
+  );
 
   link.changes.watch(() => {
     station?.setLink(link.state, performance.now());
@@ -34,7 +44,13 @@ export function openSession(config: Config, url: string): Session {
   });
   if (station) {
     link.subscribe(topicsOf(station.device), ({ topic, payload, userProperties }) => {
-      station.take(topic, payload, userProperties, performance.now());
+      const { field, picture } = station.take(topic, payload, userProperties, performance.now());
+      if (field) {
+        pictures.addField(field);
+      }
+      if (picture) {
+        pictures.add(picture);
+      }
       changes.changed();
     });
   }
@@ -46,7 +62,7 @@ export function openSession(config: Config, url: string): Session {
   link.open();
   // A network that is back need not be waited for.
   addEventListener("online", () => link.hurry());
-  return { config, link, station, asker, changes };
+  return { config, link, station, pictures, asker, changes };
 }
 
 export const SessionContext = createContext<Session | null>(null);

@@ -37,8 +37,9 @@ export class Station {
   field: Received<FieldMessage> | null = null;
   /** What the camera saw last; `null` where the device never told, because its fields come from no camera. */
   live: Received<LiveMessage> | null = null;
-  /** The focus of the last minute. */
-  readonly trail = new Trail(LIVE_PATIENCE_MS);
+  /** Focus and light of the last minute. */
+  readonly focusTrail = new Trail(LIVE_PATIENCE_MS);
+  readonly lightTrail = new Trail(LIVE_PATIENCE_MS);
   /** Per topic: why the last message there was ignored. A good message there clears it. */
   readonly problems = new Map<string, string>();
   ignored = 0;
@@ -90,7 +91,8 @@ export class Station {
         const live = cleared ? null : this.good(topic, parseLive(payload, this.device));
         if (live) {
           this.live = { value: live, at: now, session: this.session };
-          this.trail.add(live.focus, now);
+          this.focusTrail.add(live.focus, now);
+          this.lightTrail.add(live.exposure, now);
         }
         return {};
       }

@@ -9,7 +9,11 @@ export class Format {
   private readonly fullMoment: Intl.DateTimeFormat;
   private readonly fixed = new Map<number, Intl.NumberFormat>();
 
-  constructor(private readonly locale: string) {
+  /** `gap` stands before a sign of percent; French never breaks the line there. */
+  constructor(
+    private readonly locale: string,
+    private readonly gap: string,
+  ) {
     this.whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
     this.rules = new Intl.PluralRules(locale);
     this.moment = new Intl.DateTimeFormat(locale, {
@@ -38,7 +42,11 @@ export class Format {
   };
 
   /** A share of 0 to 1 as whole percent. */
-  readonly percent = (share: number): string => `${this.integer(Math.round(100 * share))}\u00a0%`;
+  readonly percent = (share: number): string => `${this.integer(Math.round(100 * share))}${this.gap}%`;
+
+  /** What is in percent already. */
+  readonly ofHundred = (percent: number, decimals: number): string =>
+    `${this.decimal(percent, decimals)}${this.gap}%`;
 
   /** The word alone: French has one cell at 0 and at 1, English at 1 only. */
   readonly word = (n: number, one: string, many: string): string => (this.rules.select(n) === "one" ? one : many);
@@ -52,8 +60,8 @@ export class Format {
   readonly dateTime = (at: Date): string => this.fullMoment.format(at);
 }
 
-export const en = new Format("en-GB");
-export const fr = new Format("fr-FR");
+export const en = new Format("en-GB", " ");
+export const fr = new Format("fr-FR", "\u00a0");
 
 /** That of the language in use, for figures that stand alone. */
 export const local = (): Format => (language() === "fr" ? fr : en);

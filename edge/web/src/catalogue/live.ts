@@ -87,7 +87,7 @@ export const live = {
 
   // What the camera sees now.
   nowTitle: { en: "Now", fr: "Maintenant" },
-  focusLabel: { en: "Focus, the higher the sharper", fr: "Mise au point, plus c’est haut plus c’est net" },
+  focusLabel: { en: "Focus, the higher the sharper", fr: "Mise au point : plus haut, plus net" },
   noLivePicture: { en: "No live picture", fr: "Pas d’image en direct" },
   noLiveReason: {
     en: "Nothing has come from the camera for some seconds.",
