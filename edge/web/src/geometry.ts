@@ -19,11 +19,6 @@ export function sameShape(field: Size, picture: Size): boolean {
   return Math.abs(ratio - 1) <= ASPECT_TOLERANCE;
 }
 
-/** The size on screen of a picture that fills the width it is given. */
-export function fitWidth(picture: Size, width: number): Size {
-  return { width, height: Math.round((width * picture.height) / picture.width) };
-}
-
 /** A field's box on a drawing of that size, `grow` screen pixels larger on each side. */
 export function place(box: Box, field: Size, drawing: Size, grow = 0): Box {
   const sx = drawing.width / field.width;
