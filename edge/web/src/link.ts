@@ -1,6 +1,6 @@
 // The connection to the broker: MQTT 5 over WebSocket, kept up until the page is left.
 
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { IClientOptions, MqttClient } from "mqtt";
 
 import { common } from "./catalogue/common";
 import { say } from "./catalogue/phrase";
@@ -8,6 +8,7 @@ import { showable } from "./config";
 import { forget, keep, recall, type Credentials, type Store } from "./credentials";
 import { waitBefore } from "./link-wait";
 import { MAX_IMAGE_BYTES } from "./messages/picture";
+import { connect } from "./mqtt";
 import { fits } from "./topic";
 import { Watched } from "./watched";
 
@@ -97,7 +98,7 @@ export class Link {
     const credentials = recall(this.store, this.url);
     let client: MqttClient;
     try {
-      client = mqtt.connect(this.url, options(credentials));
+      client = connect(this.url, options(credentials));
     } catch (error) {
       // The browser refuses some addresses outright: ws:// from a page that came by https://.
       this.become({ is: "impossible", why: say(common.browserForbids, this.to, String(error)) });
