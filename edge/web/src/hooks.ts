@@ -1,6 +1,6 @@
 // How a component follows what is outside of it.
 
-import { useEffect, useReducer } from "preact/hooks";
+import { useEffect, useReducer, useState } from "preact/hooks";
 
 import type { Watched } from "./watched";
 
@@ -58,4 +58,22 @@ export function useNow(period = 500): number {
     return () => clearInterval(timer);
   }, [period]);
   return performance.now();
+}
+
+/**
+ * The width on screen of an element, which a drawing needs so that its text and lines have their
+ * natural size; 0 until it is known.
+ */
+export function useWidth(): { ref: (element: Element | null) => void; width: number } {
+  const [element, setElement] = useState<Element | null>(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    if (!element) {
+      return undefined;
+    }
+    const sizes = new ResizeObserver(([entry]) => setWidth(Math.round(entry?.contentRect.width ?? 0)));
+    sizes.observe(element);
+    return () => sizes.disconnect();
+  }, [element]);
+  return { ref: setElement, width };
 }

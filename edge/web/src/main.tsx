@@ -10,6 +10,7 @@ import { restorePreferences } from "./preferences";
 import { openSession } from "./session";
 import "./styles/base.css";
 import "./styles/shell.css";
+import "./styles/print.css";
 
 async function loadFile(): Promise<unknown> {
   const answer = await fetch("broker.json", { cache: "no-store" });

@@ -45,7 +45,7 @@ export class Thumbnails<P> {
     let found: P | null = null;
     for (const [id, number] of this.seqs) {
       if (number === seq) {
-        found = this.pictures.get(id) ?? found;
+        found = this.pictures.get(id) ?? null;
       }
     }
     return found;

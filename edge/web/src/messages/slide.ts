@@ -3,6 +3,7 @@
 import { wire } from "../catalogue/wire";
 import {
   boolean,
+  checked,
   count,
   counts,
   fromDevice,
@@ -230,3 +231,6 @@ export function parseSlide(payload: Uint8Array, device: string): Parsed<SlideMes
     };
   });
 }
+
+/** The result of `slide.start`, `slide.stop` and `slide.note`: which slide was meant. */
+export const parseWhichSlide = (result: Json): Parsed<string> => checked(() => slideId(result["slide"], "slide"));
