@@ -22,6 +22,7 @@ const mqttParts = [
   { find: /^debug$/, replacement: here("src/shims/debug.cjs") },
   { find: /^worker-timers$/, replacement: here("src/shims/worker-timers.cjs") },
   { find: /^process-nextick-args$/, replacement: here("src/shims/next-tick.cjs") },
+  { find: /^\.\.\/\.\.\/package\.json$/, replacement: here("src/shims/version.cjs") },
   { find: /^ws$/, replacement: here("src/shims/ws.cjs") },
   { find: /^buffer$/, replacement: "buffer/" },
   { find: /^events$/, replacement: "events/" },
@@ -39,6 +40,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     license: { fileName: "assets/licenses.md" },
     rolldownOptions: {
+      // Another free name of Node, which one of the library's packages has.
+      transform: { inject: { Buffer: ["buffer/", "Buffer"] } },
       output: {
         // The daemon embeds these files by name and a check compares them with their source,
         // so the names don't carry a hash.
