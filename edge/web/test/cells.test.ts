@@ -151,8 +151,7 @@ describe("pictures", () => {
     expect(asked[2]!.ids).toEqual(ids(10, 18));
     await have(1);
     await have(2);
-    await have(3);
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(3);
   });
 
   it("are not asked for twice, and not beyond the room there is", async () => {
@@ -172,6 +171,19 @@ describe("pictures", () => {
     expect(released).toHaveLength(60 - ROOM);
     store.want(ids(0, 500));
     expect(asked.at(-1)!.ids.length).toBeLessThanOrEqual(8);
+  });
+
+  it("that lie far ahead wait until a command is worth it", async () => {
+    const { store, asked, have } = setUp();
+    store.want(ids(0, 10));
+    await have(0);
+    await have(1);
+    store.want(ids(1, 13));
+    expect(asked).toHaveLength(2);
+    store.want(ids(2, 14));
+    expect(asked[2]!.ids).toEqual(ids(10, 14));
+    store.want(["new", ...ids(2, 9)]);
+    expect(asked[3]!.ids).toEqual(["new"]);
   });
 
   it("that the board has no more, or that are none, are told apart from those to come", async () => {

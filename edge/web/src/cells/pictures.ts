@@ -9,6 +9,10 @@ export const ROOM = 48;
 const MAX_BATCHES = 2;
 /** The one that is looked at must not wait until seven others have come with it. */
 const FIRST_BATCH = 2;
+/** So few that lie further ahead are not worth a command; some steps later there are more. */
+const WORTHWHILE = 4;
+/** So many of the most urgent are worth one anyway. */
+const URGENT = 6;
 
 export type PictureState<P> =
   | { is: "here"; picture: P }
@@ -66,11 +70,11 @@ export class CellPictureStore<P> {
   private pump(): void {
     while (this.batches < MAX_BATCHES) {
       const lacking = this.wanted.filter((id) => !this.states.has(id));
-      if (lacking.length === 0) {
+      const isUrgent = lacking.some((id) => this.wanted.indexOf(id) < URGENT);
+      if (!isUrgent && lacking.length < WORTHWHILE) {
         return;
       }
-      const isUrgent = lacking[0] === this.wanted[0];
-      void this.fetch(lacking.slice(0, isUrgent ? FIRST_BATCH : MAX_PICTURES));
+      void this.fetch(lacking.slice(0, lacking[0] === this.wanted[0] ? FIRST_BATCH : MAX_PICTURES));
     }
   }
 
