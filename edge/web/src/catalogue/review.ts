@@ -74,7 +74,7 @@ export const review = {
     fr: "L’appareil n’a plus cette image.",
   },
   undecodable: { en: "The browser can't decode this picture.", fr: "Le navigateur ne peut pas décoder cette image." },
-  opinion: { en: "The machine says", fr: "La machine dit" },
+  opinion: { en: "Machine", fr: "Machine" },
   opinionHidden: { en: "hidden", fr: "masqué" },
   opinionOf: phrase<[label: string, p: string]>({
     en: (label, p) => `${label}, p ${p}`,
@@ -101,9 +101,9 @@ export const review = {
     en: (verdict) => `${verdict} (being sent)`,
     fr: (verdict) => `${verdict} (envoi en cours)`,
   }),
-  notKept: phrase<[verdict: string, why: string]>({
-    en: (verdict, why) => `${verdict}, NOT kept. ${why}`,
-    fr: (verdict, why) => `${verdict}, NON enregistrée. ${why}`,
+  notKept: phrase<[verdict: string]>({
+    en: (verdict) => `${verdict}, NOT kept by the board`,
+    fr: (verdict) => `${verdict}, NON enregistrée par l’appareil`,
   }),
   keptAt: phrase<[verdict: string, time: string, by: string | null]>({
     en: (verdict, time, by) => `${verdict}, ${time}${by === null ? "" : `, by ${by}`}`,

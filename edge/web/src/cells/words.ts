@@ -1,6 +1,5 @@
 // A cell under review in words.
 
-import { whyWords } from "../catalogue/answers";
 import { wordOf } from "../catalogue/board";
 import { common } from "../catalogue/common";
 import { local } from "../catalogue/format";
@@ -10,7 +9,7 @@ import { probability } from "../live/words";
 import type { KeptCell } from "../messages/kept";
 import type { Parasitemia, Reviewed, SlideMessage } from "../messages/slide";
 import { decimalsFor } from "../slide/words";
-import type { Tone } from "../words";
+import type { Saying } from "../words";
 import type { Parcel } from "./outbox";
 
 const labelWords = (parasitized: boolean): string => say(parasitized ? common.parasitized : common.uninfected);
@@ -28,10 +27,10 @@ export function takenWords({ capturedAt, clockSynchronised }: KeptCell): string 
 
 export const reasonWords = ({ reason }: KeptCell): string => say(wordOf(wording.reasons, reason));
 
-/** What stands of a cell, and whether the board has it. */
-export function decisionWords({ decision }: KeptCell, parcel: Parcel | null): { tone: Tone; text: string } | null {
+/** What stands of a cell, and whether the board has it; `null` where that is nothing. */
+export function decisionWords({ decision }: KeptCell, parcel: Parcel | null): Saying | null {
   if (parcel?.why) {
-    return { tone: "bad", text: say(wording.notKept, verdictWords(parcel.parasitized), whyWords(parcel.why)) };
+    return { tone: "bad", text: say(wording.notKept, verdictWords(parcel.parasitized)) };
   }
   if (parcel) {
     return { tone: "wait", text: say(wording.sending, verdictWords(parcel.parasitized)) };

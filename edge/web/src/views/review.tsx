@@ -132,6 +132,7 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
 
   const open = (change: Partial<Desk["filter"]>): void =>
     void desk.open({ ...desk.filter, ...change }, slide?.value.id ?? null);
+  const toggle = (what: keyof typeof look): void => setLook((last) => ({ ...last, [what]: !last[what] }));
   const act = (action: Action): void => {
     switch (action) {
       case "parasitized":
@@ -144,9 +145,9 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
       case "back":
         return desk.step(-1);
       case "mask":
-        return setLook({ ...look, hasOutline: !look.hasOutline });
+        return toggle("hasOutline");
       case "hide":
-        return setLook({ ...look, isHidden: !look.isHidden });
+        return toggle("isHidden");
       case "help":
         return setHelping(true);
     }
@@ -200,7 +201,7 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
           canGoBack={desk.position > 0}
           look={look}
           act={act}
-          onCloser={() => setLook({ ...look, isClose: !look.isClose })}
+          onCloser={() => toggle("isClose")}
         />
         {desk.cells.length > 0 && <Strip desk={desk} pictures={pictures} />}
       </section>
