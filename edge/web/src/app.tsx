@@ -17,7 +17,7 @@ import { FleetView } from "./views/fleet";
 import { LiveView } from "./views/live";
 import { ReviewView } from "./views/review";
 import { SlideView } from "./views/slide";
-import { linkAlarmWords, linkWords } from "./words";
+import { deniedWords, linkAlarmWords, linkWords } from "./words";
 
 const VIEW_OF = { live: LiveView, slide: SlideView, review: ReviewView, device: DeviceView, fleet: FleetView };
 
@@ -50,7 +50,8 @@ export function App({ session }: { session: Session }) {
   useWatched(changes, 200);
   const now = useNow();
   const view = useView(station !== null);
-  const alarm = station ? station.alarm(now) : linkAlarmWords(link.state);
+  const alarm =
+    deniedWords(link.state, link.denied) ?? (station ? station.alarm(now) : linkAlarmWords(link.state));
   const main = useRef<HTMLElement>(null);
   const title = useRef<HTMLHeadingElement>(null);
   const seen = useRef(view);

@@ -74,8 +74,8 @@ export class Link {
   readonly changes = new Watched();
   private client: MqttClient | null = null;
   private readonly subscriptions = new Set<Subscription>();
-  /** Filters that the broker has said no to in this connection. */
-  private readonly denied = new Set<string>();
+  /** What is asked for in this connection and the broker doesn't let this page read. */
+  readonly denied = new Set<string>();
   private failures = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly to: string;
@@ -93,7 +93,7 @@ export class Link {
 
   open(): void {
     clearTimeout(this.timer);
-    this.client?.end(true);
+    this.timer = undefined;
     this.denied.clear();
     const credentials = recall(this.store, this.url);
     let client: MqttClient;
@@ -133,7 +133,9 @@ export class Link {
     return () => {
       this.subscriptions.delete(subscription);
       const unused = filters.filter((filter) => ![...this.subscriptions].some((s) => s.filters.includes(filter)));
-      unused.forEach((filter) => this.denied.delete(filter));
+      if (unused.some((filter) => this.denied.delete(filter))) {
+        this.changes.changed();
+      }
       if (unused.length > 0 && this.client?.connected) {
         this.client.unsubscribe(unused);
       }
@@ -145,6 +147,9 @@ export class Link {
     const { client } = this;
     if (!client?.connected) {
       return Promise.reject(new Error(say(common.notConnected)));
+    }
+    if (this.denied.has(properties.responseTopic)) {
+      return Promise.reject(new Error(say(common.mayNotRead, properties.responseTopic)));
     }
     return new Promise((done, failed) => {
       // The library's type wants Node's Buffer; it takes any bytes.
@@ -220,11 +225,11 @@ export class Link {
         return;
       }
       const no = (granted ?? []).filter((g) => g.qos >= 0x80).map((g) => g.topic);
-      no.forEach((filter) => this.denied.add(filter));
-      if (this.denied.size > 0) {
-        this.become({ is: "refused", to: this.to, why: say(common.mayNotRead, [...this.denied].join(", ")) });
-      } else if (error) {
-        this.become({ is: "refused", to: this.to, why: error.message });
+      // An error without a word on each filter is about all of them.
+      const denied = no.length > 0 || !error ? no : filters;
+      denied.forEach((filter) => this.denied.add(filter));
+      if (denied.length > 0) {
+        this.changes.changed();
       }
     });
   }

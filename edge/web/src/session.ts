@@ -6,7 +6,7 @@ import { useContext } from "preact/hooks";
 
 import { Asker } from "./ask";
 import type { Config } from "./config";
-import { Link } from "./link";
+import { Link, type LinkState } from "./link";
 import { Pictures } from "./pictures";
 import { Station, topicsOf } from "./station";
 import { Watched } from "./watched";
@@ -37,9 +37,14 @@ export function openSession(config: Config, url: string): Session {
     },
   );
 
+  let seen: LinkState | null = null;
   link.changes.watch(() => {
-    station?.setLink(link.state, performance.now());
-    asker?.setConnected(link.isConnected);
+    // The link also tells of what it may not read; each state is a connection anew only once.
+    if (link.state !== seen) {
+      seen = link.state;
+      station?.setLink(seen, performance.now());
+      asker?.setConnected(link.isConnected);
+    }
     changes.changed();
   });
   if (station) {

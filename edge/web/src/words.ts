@@ -65,6 +65,14 @@ export function linkAlarmWords(link: LinkState): string | null {
   }
 }
 
+/** What the broker keeps from the page; `null` where that is nothing but the answers to commands. */
+export function deniedWords(link: LinkState, denied: ReadonlySet<string>): string | null {
+  const topics = [...denied].filter((topic) => !topic.includes("/command/reply/"));
+  return link.is === "connected" && topics.length > 0
+    ? say(common.alarmRefused, link.to, say(common.mayNotRead, topics.join(", ")))
+    : null;
+}
+
 /**
  * What the user must know before reading any figure; `null` when all is live. `lostCamera`: why
  * there is no picture, from a device whose camera is lost.

@@ -37,6 +37,6 @@ describe("the slide", () => {
   it("speaks French with a comma", () => {
     speak("fr");
     expect(words.percentWords({ percent: 0.4839, low: 0.2218, high: 1.0523 })).toBe("0,48\u00a0%");
-    expect(words.stateWords(slide())).toBe("insuffisant : 1\u202f240 hématies comptées sur 5\u202f000");
+    expect(words.stateWords(slide())).toBe("insuffisant\u00a0: 1\u202f240 hématies comptées sur 5\u202f000");
   });
 });

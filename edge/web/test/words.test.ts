@@ -39,6 +39,13 @@ describe("connection and device", () => {
     expect(words.alarmWords(connected, status("offline"), true, why)).not.toContain("unplugged");
   });
 
+  it("name what the broker doesn't let the page read, but for answers to commands", () => {
+    expect(words.deniedWords(connected, new Set())).toBeNull();
+    expect(words.deniedWords(connected, new Set(["smearscope/a/command/reply/page-1"]))).toBeNull();
+    expect(words.deniedWords(connected, new Set(["smearscope/a/live"]))).toContain("it may not read smearscope/a/live");
+    expect(words.deniedWords({ is: "lost", to: "ws://b" }, new Set(["smearscope/a/live"]))).toBeNull();
+  });
+
   it("raise an alarm where the broker wants a password", () => {
     const asking: LinkState = { is: "asking", to: "ws://b", wrong: false };
     expect(words.linkWords(asking).tone).toBe("bad");

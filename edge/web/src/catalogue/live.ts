@@ -97,11 +97,11 @@ export const live = {
   noFigure: { en: "No figure in the last minute", fr: "Aucun chiffre dans la dernière minute" },
   best: phrase<[focus: string, ago: string]>({
     en: (focus, ago) => `Best of the last minute: ${focus}, ${ago}`,
-    fr: (focus, ago) => `Meilleur de la dernière minute : ${focus}, ${ago}`,
+    fr: (focus, ago) => `Maximum en une minute : ${focus}, ${ago}`,
   }),
   bestAndNow: phrase<[focus: string, ago: string, share: string]>({
     en: (focus, ago, share) => `Best of the last minute: ${focus}, ${ago}; now ${share} of it`,
-    fr: (focus, ago, share) => `Meilleur de la dernière minute : ${focus}, ${ago} ; maintenant ${share} de celui-ci`,
+    fr: (focus, ago, share) => `Maximum en une minute : ${focus}, ${ago} ; maintenant à ${share}`,
   }),
   light: { en: "Light", fr: "Lumière" },
   lightDark: phrase<[share: string]>({

@@ -25,6 +25,10 @@ export function speak(chosen: Language): void {
 export function say(entry: Phrase<string>): string;
 export function say<A extends unknown[]>(entry: Phrase<Sentence<A>>, ...values: A): string;
 export function say<A extends unknown[]>(entry: Phrase<string | Sentence<A>>, ...values: A): string {
-  const said = entry[current];
-  return typeof said === "string" ? said : said(...values);
+  const wording = entry[current];
+  const said = typeof wording === "string" ? wording : wording(...values);
+  return current === "fr" ? unbroken(said) : said;
 }
+
+/** French has a space before some signs, where no line may break. */
+const unbroken = (said: string): string => said.replace(/ (?=[:;?!%»])/g, "\u00a0").replace(/« /g, "«\u00a0");

@@ -7,8 +7,8 @@ export const slide = {
   title: { en: "Slide", fr: "Lame" },
   none: { en: "No slide has been counted yet.", fr: "Aucune lame n’a encore été comptée." },
   stale: { en: "Stale: not live", fr: "Périmé : pas en direct" },
-  figureLabel: { en: "Parasitemia, running count", fr: "Parasitémie, compte en cours" },
-  figureFinal: { en: "Parasitemia, final count", fr: "Parasitémie, compte final" },
+  figureLabel: { en: "Parasitemia, running count", fr: "Parasitémie, en cours" },
+  figureFinal: { en: "Parasitemia, final count", fr: "Parasitémie, finale" },
   noCell: { en: "no cell yet", fr: "aucune hématie" },
   interval: phrase<[low: string, high: string, method: string]>({
     en: (low, high, method) => `95 % interval ${low} to ${high} % (${method})`,
@@ -35,7 +35,7 @@ export const slide = {
     en: (cells, needed) => `sufficient: ${en.integer(cells)} cells counted, ${en.integer(needed)} needed`,
     fr: (cells, needed) => `suffisant : ${fr.integer(cells)} hématies comptées, il en faut ${fr.integer(needed)}`,
   }),
-  toGo: { en: "Cells to go", fr: "Hématies restantes" },
+  toGo: { en: "Cells to go", fr: "Reste à compter" },
   parasitized: { en: "Parasitized", fr: "Parasitées" },
   ofRedCells: phrase<[parasitized: number, cells: number]>({
     en: (parasitized, cells) => `${en.integer(parasitized)} of ${en.plural(cells, "red cell", "red cells")}`,

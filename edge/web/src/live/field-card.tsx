@@ -25,7 +25,8 @@ export function FieldCard({ station, pictures, now }: { station: Station; pictur
   useLayoutEffect(() => setChosen(focusedSuspect(suspects)), [picture, boxed]);
 
   const stale = station.fieldStale();
-  const latest = station.field?.value ?? null;
+  // A picture that is held is behind on purpose.
+  const latest = pictures.isHeld ? field : (station.field?.value ?? null);
   return (
     <section class="card field" aria-labelledby="field-title">
       <div class="head">
@@ -35,7 +36,6 @@ export function FieldCard({ station, pictures, now }: { station: Station; pictur
         <button
           type="button"
           class="button small"
-          aria-pressed={pictures.isHeld}
           hidden={picture === null}
           onClick={() => (pictures.isHeld ? pictures.letGo() : pictures.hold(performance.now()))}
         >

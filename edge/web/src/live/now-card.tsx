@@ -17,7 +17,7 @@ const LIGHT: Size = { width: 240, height: 44 };
 function FocusTrail({ station, now }: { station: Station; now: number }) {
   const { line, best } = station.focusTrail.drawing(now, FOCUS);
   return (
-    <svg viewBox={`0 0 ${FOCUS.width} ${FOCUS.height}`} class="trail" aria-hidden="true">
+    <svg viewBox={`0 0 ${FOCUS.width} ${FOCUS.height}`} preserveAspectRatio="none" class="trail" aria-hidden="true">
       {/* A line at the height to reach, and an arrowhead where it was reached. */}
       {best && (
         <path class="trail-best" d={`M0 ${best.y}H${FOCUS.width}M${best.x} ${best.y - 2}l-4 -6h8z`} />
@@ -33,7 +33,7 @@ function LightTrail({ station, now }: { station: Station; now: number }) {
   const high = heightOf(BURNT_OUT, 1, LIGHT);
   const low = heightOf(DIM, 1, LIGHT);
   return (
-    <svg viewBox={`0 0 ${LIGHT.width} ${LIGHT.height}`} class="trail" aria-hidden="true">
+    <svg viewBox={`0 0 ${LIGHT.width} ${LIGHT.height}`} preserveAspectRatio="none" class="trail light" aria-hidden="true">
       <rect class="trail-fine" x="0" y={high} width={LIGHT.width} height={low - high} />
       <path class="trail-line" d={line} />
     </svg>

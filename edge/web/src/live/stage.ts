@@ -93,7 +93,8 @@ export class Stage {
 
   private drawPicture(): void {
     const { picture, boxed, canvas, viewport, size } = this;
-    const pen = this.pen(canvas);
+    // A picture that was given up meanwhile has no width any more; the next is on its way.
+    const pen = picture && picture.bitmap.width > 0 ? this.pen(canvas) : null;
     if (!picture || !pen) {
       return;
     }

@@ -21,6 +21,15 @@ const ROW = 40;
 const AXIS = 22;
 const LIMIT = 20;
 
+/** About the width of a letter. */
+const LETTER = 7.2;
+
+/** Where a text begins that is to stand over `x` and within the drawing. */
+function textStart(text: string, x: number, width: number): number {
+  const length = text.length * LETTER;
+  return Math.max(Math.min(x - length / 2, width - length), 0);
+}
+
 function rowsOf({ parasitemia, reviewed, corrected }: SlideMessage): Row[] {
   const rows: Row[] = [];
   if (parasitemia) {
@@ -66,7 +75,7 @@ export function Band({ slide }: { slide: SlideMessage }) {
           {limit !== null && (
             <g class="band-limit">
               <path d={`M${x(limit)} ${top - 4}V${floor}`} />
-              <text x={x(limit)} y={top - 8} text-anchor={x(limit) > width / 2 ? "end" : "start"}>
+              <text x={textStart(say(wording.limitMark, limit), x(limit), width)} y={top - 8}>
                 {say(wording.limitMark, limit)}
               </text>
             </g>

@@ -42,8 +42,8 @@ function Drawing({ slide, width }: { slide: SlideMessage; width: number }) {
       <text class="axis-name" x={(MARGINS.left + right) / 2} y={HEIGHT - 4} text-anchor="middle">
         {say(wording.cellsCounted)}
       </text>
-      <path class="course-needed" d={`M${needed} ${MARGINS.top}V${floor}`} />
       <path class="course-band" d={drawing.band} />
+      <path class="course-needed" d={`M${needed} ${MARGINS.top}V${floor}`} />
       {limit !== null && (
         <path class="course-limit" d={`M${MARGINS.left} ${drawing.height(limit)}H${right}`} />
       )}

@@ -8,14 +8,23 @@ export interface Scale {
   decimals: number;
 }
 
-const STEPS = [1, 2, 5, 10];
+const STEPS = [1, 2, 2.5, 5, 10];
 
-/** From 0 to at least `value`, in about `wanted` steps of 1, 2 or 5 times a power of ten. */
+/** As few as tell a step as it is. */
+function decimalsOf(step: number): number {
+  let decimals = 0;
+  while (decimals < 9 && Math.abs(step - Number(step.toFixed(decimals))) > step * 1e-6) {
+    decimals += 1;
+  }
+  return decimals;
+}
+
+/** From 0 to at least `value`, in about `wanted` steps of 1, 2, 2.5 or 5 times a power of ten. */
 export function scaleFor(value: number, wanted = 5): Scale {
   const rough = Math.max(value, 1e-6) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = (STEPS.find((s) => s * power >= rough * 0.999_999) ?? 10) * power;
-  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const decimals = decimalsOf(step);
   const steps = Math.ceil(value / step - 1e-9) || 1;
   const ticks = Array.from({ length: steps + 1 }, (_, i) => Number((i * step).toFixed(decimals)));
   return { top: ticks.at(-1)!, ticks, decimals };

@@ -36,17 +36,11 @@ export function SlideView() {
   const report = config.reports && slide?.closedAt ? `slides/${encodeURIComponent(slide.id)}.html` : null;
   return (
     <div class="slide-view">
-      <div class="slide-main">
-        {slide ? (
-          <>
-            <ResultCard slide={slide} isStale={station.slideIsStale()} />
-            <CourseCard slide={slide} />
-            <Strip recent={slide.recent} thumbnails={pictures.thumbnails} />
-          </>
-        ) : (
-          <p class="card quiet">{say(wording.none)}</p>
-        )}
-      </div>
+      {slide ? (
+        <ResultCard slide={slide} isStale={station.slideIsStale()} />
+      ) : (
+        <p class="card result-card quiet">{say(wording.none)}</p>
+      )}
       <div class="slide-side">
         <ActionsCard slide={slide} asker={asker} canAsk={canAsk} report={report} />
         {slide && (
@@ -56,6 +50,12 @@ export function SlideView() {
           </>
         )}
       </div>
+      {slide && (
+        <div class="slide-more">
+          <CourseCard slide={slide} />
+          <Strip recent={slide.recent} thumbnails={pictures.thumbnails} />
+        </div>
+      )}
       <p class="print-only">{say(wording.printed, station.device, local().dateTime(new Date()))}</p>
     </div>
   );
