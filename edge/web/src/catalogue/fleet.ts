@@ -74,5 +74,4 @@ export const fleet = {
   },
   closed: { en: "closed", fr: "fermée" },
   noCells: { en: "no cell yet", fr: "pas encore d’hématie" },
-  old: { en: "old", fr: "ancien" },
 };

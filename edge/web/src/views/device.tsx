@@ -25,8 +25,8 @@ import { Watched } from "../watched";
 
 const PAUSE_MS = 500;
 
-/** A fleet of one, heard as long as the view is there. `null` until the board has told its state. */
-function useBoard(device: string, now: number): Row | null {
+/** A fleet of one, heard as long as the view is there. `row` is `null` until the board has told its state. */
+function useBoard(device: string, now: number): { row: Row | null; problems: string[] } {
   const { link } = useSession();
   const { fleet, changes } = useMemo(() => ({ fleet: new Fleet(), changes: new Watched() }), [device]);
   useWatched(changes, PAUSE_MS);
@@ -48,7 +48,7 @@ function useBoard(device: string, now: number): Row | null {
       stopHearing();
     };
   }, [link, fleet, changes, device]);
-  return fleet.rows(now)[0] ?? null;
+  return { row: fleet.rows(now)[0] ?? null, problems: [...fleet.problems.values()] };
 }
 
 function BoardCard({ row, now, broker }: { row: Row; now: number; broker: string }) {
@@ -137,9 +137,14 @@ function Known({ row, asker, now }: { row: Row; asker: Asker; now: number }) {
 export function DeviceView() {
   const { asker, station } = useSession();
   const now = useNow(PAUSE_MS);
-  const row = useBoard(station?.device ?? "", now);
+  const { row, problems } = useBoard(station?.device ?? "", now);
   if (!row || !asker) {
     return <p class="card quiet">{say(station?.heard(now) ? common.deviceUnknown : common.deviceAwaited)}</p>;
   }
-  return <Known row={row} asker={asker} now={now} />;
+  return (
+    <>
+      {problems.length > 0 && <p class="device-report quiet">{problems.join(" ")}</p>}
+      <Known row={row} asker={asker} now={now} />
+    </>
+  );
 }
