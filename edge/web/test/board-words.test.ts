@@ -51,7 +51,7 @@ describe("when a board was heard", () => {
   it("says whose clock tells it", () => {
     expect(seenWords({ by: "page", at: 1000 }, 61_000)).toBe("1 min ago");
     expect(seenWords({ by: "board", at: new Date(2026, 10, 24, 9, 15) }, 0)).toMatch(/24 Nov.*board clock/);
-    expect(seenWords(null, 0)).toMatch(/not since/);
+    expect(seenWords(null, 0)).toMatch(/^not heard since/);
   });
 });
 

@@ -57,7 +57,10 @@ export const board = {
     en: (time) => `${time}, board clock`,
     fr: (time) => `${time}, horloge de l’appareil`,
   }),
-  seenNever: { en: "not since this page was opened", fr: "pas depuis l’ouverture de cette page" },
+  seenNever: {
+    en: "not heard since this page was opened",
+    fr: "pas entendu depuis l’ouverture de cette page",
+  },
 };
 
 function scaled(n: number, decimal: (n: number, decimals: number) => string, units: readonly string[]): string {

@@ -7,6 +7,10 @@ import { phrase } from "./phrase";
 export const review = {
   // Why there is nothing to look at.
   loading: { en: "Asking the board for its cells.", fr: "Demande des hématies à l’appareil." },
+  nothingKnown: {
+    en: "No cell is here: the board could not be asked.",
+    fr: "Aucune hématie ici : l’appareil n’a pas pu être interrogé.",
+  },
   tooOld: {
     en: "This board's program is too old to keep cells for review.",
     fr: "Le logiciel de cet appareil est trop ancien pour garder des hématies à relire.",

@@ -5,7 +5,8 @@ import { useEffect } from "preact/hooks";
 
 import type { Asker } from "../ask";
 import { useWatched } from "../hooks";
-import { useSession, type Session } from "../session";
+import { useSession } from "../session";
+import type { Station } from "../station";
 import { Watched } from "../watched";
 import { decodeCell, releaseCell, type DecodedCell } from "./decode";
 import { Desk, picturesAround } from "./desk";
@@ -47,31 +48,34 @@ function reviewOf(asker: Asker): Review {
   return review;
 }
 
-/** Lays the cells out as soon as it can be known which slide is counted, and again after a connection that was lost. */
-function useOpening({ desk, pictures }: Review, { link, station }: Session, now: number): void {
-  const { isConnected } = link;
+/** Why a list that failed is worth asking for again once the board is there. */
+const PASSING: ReadonlySet<string> = new Set(["disconnected", "silent"]);
+
+/** Lays the cells out as soon as the board is there and it is known which slide it counts; again after it was away. */
+function useOpening({ desk, pictures }: Review, station: Station | null, isThere: boolean, now: number): void {
   const slide = station?.slide?.value.id ?? null;
-  const isKnown = slide !== null || (station?.heard(now) ?? false);
+  const isReady = isThere && (slide !== null || (station?.heard(now) ?? false));
   useEffect(() => {
-    const wasCut = desk.state.is === "failed" && desk.state.why.is === "disconnected";
-    if (isConnected && isKnown && (desk.state.is === "empty" || wasCut)) {
+    const wasCut = desk.state.is === "failed" && PASSING.has(desk.state.why.is);
+    if (isReady && (desk.state.is === "empty" || wasCut)) {
       void desk.open(desk.filter, slide);
     }
-  }, [desk, isConnected, isKnown, slide]);
+  }, [desk, isReady, slide]);
   useEffect(() => {
-    if (isConnected) {
+    if (isThere) {
       pictures.repeat();
     }
-  }, [pictures, isConnected]);
+  }, [pictures, isThere]);
 }
 
-export function useReview(asker: Asker, now: number): Review {
-  const session = useSession();
+/** `isThere`: whether the board can answer. */
+export function useReview(asker: Asker, isThere: boolean, now: number): Review {
+  const { station } = useSession();
   const review = reviewOf(asker);
   const { desk, pictures, pictureChanges } = review;
   useWatched(desk.changes);
   useWatched(pictureChanges);
-  useOpening(review, session, now);
+  useOpening(review, station, isThere, now);
   const wanted = picturesAround(desk.cells, desk.position);
   useEffect(() => pictures.want(wanted), [pictures, wanted.join()]);
   return review;

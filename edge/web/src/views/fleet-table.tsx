@@ -143,7 +143,9 @@ export function FleetTable({ rows, now }: { rows: readonly Row[]; now: number })
                 {row.board.name}
               </a>
               <Pill saying={stateWords(row.state)} />
-              <div class="fleet-seen">{say(wording.heard, seenWords(row.seen, now))}</div>
+              <div class="fleet-seen">
+                {row.seen ? say(wording.heard, seenWords(row.seen, now)) : seenWords(null, now)}
+              </div>
             </th>
             <Cell name={wording.alarms} plain={row.alarms.length === 0}>
               <Alarms {...row} />

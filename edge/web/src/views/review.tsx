@@ -55,10 +55,16 @@ function useKeys(isOn: boolean, act: (action: Action) => void): void {
   });
 }
 
+interface NothingProps {
+  desk: Desk;
+  isOff: boolean;
+  onOpen(change: Partial<Desk["filter"]>): void;
+}
+
 /** Why there is no cell to look at, and what to do about it. */
-function Nothing({ desk, onOpen }: { desk: Desk; onOpen(change: Partial<Desk["filter"]>): void }) {
+function Nothing({ desk, isOff, onOpen }: NothingProps) {
   const again = (label = wording.again) => (
-    <button type="button" class="button" onClick={() => onOpen({})}>
+    <button type="button" class="button" disabled={isOff} onClick={() => onOpen({})}>
       {say(label)}
     </button>
   );
@@ -72,7 +78,7 @@ function Nothing({ desk, onOpen }: { desk: Desk; onOpen(change: Partial<Desk["fi
     );
   }
   if (desk.state.is !== "ready") {
-    return <p>{say(wording.loading)}</p>;
+    return <p>{say(isOff ? wording.nothingKnown : wording.loading)}</p>;
   }
   if (desk.cells.length > 0) {
     return (
@@ -89,7 +95,7 @@ function Nothing({ desk, onOpen }: { desk: Desk; onOpen(change: Partial<Desk["fi
         <p>{say(wording.allDecided, progress.decided)}</p>
         <div class="cell-moves">
           {again(wording.reload)}
-          <button type="button" class="button" onClick={() => onOpen({ decided: "decided" })}>
+          <button type="button" class="button" disabled={isOff} onClick={() => onOpen({ decided: "decided" })}>
             {say(wording.showDecided)}
           </button>
         </div>
@@ -163,7 +169,7 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
   return (
     <div class="cell-desk">
       <section class="card cell-main" aria-label={say(common.view.review)}>
-        <FilterBar filter={desk.filter} onFilter={open} />
+        <FilterBar filter={desk.filter} isOff={isOff} onFilter={open} />
         {other !== null && (
           <p class="cell-other">
             {say(wording.otherSlide, other)}{" "}
@@ -190,7 +196,7 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
         ) : (
           <div class="cell-stage">
             <div class="cell-lacking" role="status">
-              <Nothing desk={desk} onOpen={open} />
+              <Nothing desk={desk} isOff={isOff} onOpen={open} />
             </div>
           </div>
         )}
@@ -225,10 +231,10 @@ function Desktop({ desk, pictures, isOff }: Review & { isOff: boolean }) {
 function ReviewOf({ asker }: { asker: Asker }) {
   const { link, station } = useSession();
   const now = useNow();
-  const review = useReview(asker, now);
   // A board whose status the broker doesn't know may be there all the same.
   const isAway = station?.status != null && station.status.state !== "online";
   const isOff = !link.isConnected || isAway;
+  const review = useReview(asker, !isOff, now);
   return (
     <>
       {isOff && (
