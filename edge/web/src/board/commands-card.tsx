@@ -21,14 +21,8 @@ export function pongWords(pong: Pong, took: number, now: number): string {
   return Math.abs(skew) < NOTABLE_SKEW_S ? words : say(wording.pongClock, words, skew);
 }
 
-interface Props {
-  asker: Asker;
-  isOnline: boolean;
-  /** The camera's state, as far as it is known. */
-  camera: string | null;
-}
-
-export function CommandsCard({ asker, isOnline, camera }: Props) {
+/** Both of pause and resume are there, since the report that tells which is of use may be half a minute old. */
+export function CommandsCard({ asker, isOnline }: { asker: Asker; isOnline: boolean }) {
   const { told, isBusy, run } = useCommand();
   const isOff = !isOnline || isBusy;
   const ping = (): void => {
@@ -55,9 +49,8 @@ export function CommandsCard({ asker, isOnline, camera }: Props) {
         <button type="button" class="button" disabled={isOff} onClick={ping}>
           {say(wording.ping)}
         </button>
-        {camera === "paused"
-          ? simple("capture.resume", wording.resume, wording.resumed)
-          : simple("capture.pause", wording.pause, wording.paused)}
+        {simple("capture.pause", wording.pause, wording.paused)}
+        {simple("capture.resume", wording.resume, wording.resumed)}
         {simple("capture.once", wording.once, wording.taken)}
       </div>
       {!isOnline && <p class="quiet">{say(wording.away)}</p>}

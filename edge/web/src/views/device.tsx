@@ -114,7 +114,7 @@ function Known({ row, asker, now }: { row: Row; asker: Asker; now: number }) {
       <div class="device-cards">
         <BoardCard row={row} now={now} broker={showable(config.url ?? "")} />
         <AlarmsCard {...row} />
-        <CommandsCard asker={asker} isOnline={isOnline} camera={row.camera} />
+        <CommandsCard asker={asker} isOnline={isOnline} />
         <ModelCard asker={asker} isOnline={isOnline} model={model} />
       </div>
       {health ? (
