@@ -320,6 +320,22 @@ fn commands() -> Seeds {
         ),
         ("once", r#"{"request_id":"~!","command":"capture.once","args":null}"#),
         ("picture", r#" { "command" : "image.get" , "request_id" : "d" } "#),
+        (
+            "list",
+            r#"{"request_id":"c","command":"cells.list","args":{"slide":"A-17","decided":false,"reason":"random","after":"01938b3e-7c10-7b12-9c23-4d5e6f708301","limit":200}}"#,
+        ),
+        (
+            "cells",
+            r#"{"request_id":"c","command":"cells.get","args":{"ids":["01938b3e-7c10-7b12-9c23-4d5e6f708301"]}}"#,
+        ),
+        (
+            "review",
+            r#"{"request_id":"c","command":"cells.review","args":{"id":"01938b3e-7c10-7b12-9c23-4d5e6f708301","verdict":null,"by":"É. O"}}"#,
+        ),
+        (
+            "note",
+            r#"{"request_id":"c","command":"slide.note","args":{"text":"a\nb"}}"#,
+        ),
         ("no-such", r#"{"request_id":"e","command":"reboot","args":[1e400,-0.0]}"#),
         ("key-of-two-lines", "{\"request_id\":\"f\",\"command\":\"ping\",\"a\\nb\":0}"),
         ("another-version", r#"{"schema":"smearscope.command/2","request_id":"g","command":"ping"}"#),

@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    DesiredModel, FieldImage, FieldMessage, HealthMessage, LiveMessage, ModelHistory, ModelList,
-    ModelMessage, Pong, Reply, Request, Resent, SlideMessage, StatusMessage, UpdateState,
-    WhichModel, WhichSlide,
+    CellReviewed, CellsListed, CellsShown, DesiredModel, FieldImage, FieldMessage, HealthMessage,
+    LiveMessage, ModelHistory, ModelList, ModelMessage, Pong, Reply, Request, Resent, SlideMessage,
+    StatusMessage, UpdateState, WhichModel, WhichSlide,
 };
 use uuid::Uuid;
 
@@ -174,6 +174,8 @@ fn messages_of_the_beginning_of_version_1_have_the_meaning_that_they_had() {
         (None, None, None)
     );
     assert!(slide.models.is_empty() && slide.detection_limit.is_none());
+    assert!(slide.course.is_empty() && slide.recent.is_empty() && slide.reviewed.is_none());
+    assert_eq!(slide.notes.as_str(), "");
 }
 
 #[test]
@@ -200,12 +202,16 @@ fn commands_that_were_sent_are_understood() {
         "capture.once",
         "capture.pause",
         "capture.resume",
+        "cells.get",
+        "cells.list",
+        "cells.review",
         "image.get",
         "model.history",
         "model.list",
         "model.rollback",
         "ping",
         "results.resend",
+        "slide.note",
         "slide.start",
         "slide.stop",
     ];
@@ -227,6 +233,11 @@ fn what_commands_gave_is_read() {
     gives::<WhichSlide>("slide-start");
     gives::<WhichSlide>("slide-start-as-written");
     gives::<WhichSlide>("slide-stop");
+    gives::<WhichSlide>("slide-note");
+    gives::<CellsListed>("cells-list");
+    gives::<CellsShown>("cells-get");
+    gives::<CellReviewed>("cells-review");
+    gives::<CellReviewed>("cells-review-of-another-slide");
     gives::<FieldImage>("image-get");
     gives::<ModelHistory>("model-history");
     gives::<ModelList>("model-list");

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use smearscope_common::engine::Model;
-use smearscope_common::image::encode_jpeg;
+use smearscope_common::geometry::Mask;
+use smearscope_common::image::{RgbImage, encode_jpeg};
 use smearscope_common::message::{CellResult, FieldAnalysis, FieldMessage, Label};
 use smearscope_common::parasitemia::Counts;
 use tokio::runtime::Handle;
@@ -18,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::analyze::Analyzer;
+use crate::analyze::{AnalysedField, Analyzer};
 use crate::camera::Frame;
 use crate::clock;
 use crate::config::Image;
 use crate::control::{Analysed, LastField};
 use crate::counting::Counting;
 use crate::health::Board;
+use crate::kept::{KeptField, choose};
 use crate::models::{AtWork, Before, Judged, Next};
 use crate::mqtt::{Picture, to_json};
 use crate::pulse::Pulse;
@@ -120,6 +122,7 @@ impl Analysis {
         let judge = Judge {
             model: model.reference(),
             validation: model.card().validation.clone(),
+            threshold: model.card().threshold,
         };
         loop {
             if let Some(next) = self.board.models.next() {
@@ -135,8 +138,8 @@ impl Analysis {
                 continue;
             };
             self.board.control.busy();
-            let analysis = match analyzer.analyze(&frame.image, || self.pulse.beat()) {
-                Ok(analysis) => analysis,
+            let analysed = match analyzer.analyze(&frame.image, || self.pulse.beat()) {
+                Ok(analysed) => analysed,
                 Err(error) => {
                     let why = format!("it can't judge a cell of {}: {error}", frame.source);
                     if self.board.models.failed(&why) {
@@ -147,9 +150,9 @@ impl Analysis {
                 }
             };
             if self.board.models.is_watched() {
-                self.compare(&analysis, other.as_mut(), &frame);
+                self.compare(&analysed.analysis, other.as_mut(), &frame);
             }
-            self.commit(frame, analysis, &judge, course, pictures)?;
+            self.commit(frame, analysed, &judge, course, pictures)?;
         }
     }
 
@@ -176,7 +179,7 @@ impl Analysis {
     fn compare(&self, analysis: &FieldAnalysis, other: Option<&mut Analyzer<'_>>, frame: &Frame) {
         let said = other.and_then(|other| {
             let theirs = other.analyze(&frame.image, || self.pulse.beat());
-            theirs.ok().map(|theirs| before(analysis, &theirs))
+            theirs.ok().map(|theirs| before(analysis, &theirs.analysis))
         });
         self.board.models.judged(&Judged {
             cells: analysis.counts.cells,
@@ -190,11 +193,15 @@ impl Analysis {
     fn commit(
         &self,
         frame: Frame,
-        mut analysis: FieldAnalysis,
+        analysed: AnalysedField,
         judge: &Judge,
         course: &mut Course,
         pictures: &mpsc::Sender<Picture>,
     ) -> anyhow::Result<()> {
+        let AnalysedField {
+            mut analysis,
+            masks,
+        } = analysed;
         let control = &self.board.control;
         let timings = control.timings();
         let timing = &analysis.timing_ms;
@@ -253,6 +260,9 @@ impl Analysis {
                 warn!("field {seq}: {doubt}");
             }
         }
+        if !joining.cells.is_empty() && self.board.kept.is_on() {
+            self.keep(&frame.image, &field, &masks, judge)?;
+        }
         let every = Duration::from_millis(self.image.interval_ms);
         let is_due = course.last_image.is_none_or(|at| at.elapsed() >= every);
         if self.image.enabled && is_due {
@@ -277,6 +287,31 @@ impl Analysis {
             overlap_is_uncertain: overlap.is_some_and(|overlap| overlap.is_uncertain),
             field: last,
         });
+        Ok(())
+    }
+
+    /// Keeps some of a committed field's cells for a second look.
+    fn keep(
+        &self,
+        image: &RgbImage,
+        field: &FieldMessage,
+        masks: &[Mask],
+        judge: &Judge,
+    ) -> anyhow::Result<()> {
+        let cells = &field.analysis.cells;
+        let chosen = choose(image, cells, masks, judge.threshold, &mut rand::rng())
+            .context("cannot encode a cell's picture")?;
+        let kept_field = KeptField {
+            field_id: field.id,
+            series: field.series,
+            seq: field.seq,
+            slide: field.slide.clone(),
+            captured_at: field.captured_at,
+            clock_synchronised: field.clock_synchronised,
+            model: field.model.clone(),
+        };
+        self.pulse.beat();
+        self.board.kept.keep(&kept_field, &chosen);
         Ok(())
     }
 }

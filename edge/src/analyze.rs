@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use smearscope_common::crop;
 use smearscope_common::engine::{EngineError, Model, Opinion, Worker};
+use smearscope_common::geometry::Mask;
 use smearscope_common::image::RgbImage;
 use smearscope_common::message::{CellResult, FieldAnalysis, Label, TimingMs};
 use smearscope_common::parasitemia::Counts;
@@ -19,6 +20,14 @@ use smearscope_common::segment::{quality, segment};
 pub struct Analyzer<'m> {
     model: &'m Model,
     workers: Vec<Worker<'m>>,
+}
+
+/// What was found in a field.
+pub struct AnalysedField {
+    /// What is told of it.
+    pub analysis: FieldAnalysis,
+    /// Which pixels of their boxes belong to the cells, in the order of these.
+    pub masks: Vec<Mask>,
 }
 
 impl<'m> Analyzer<'m> {
@@ -41,7 +50,7 @@ impl<'m> Analyzer<'m> {
         &mut self,
         field: &RgbImage,
         alive: impl Fn() + Sync,
-    ) -> Result<FieldAnalysis, EngineError> {
+    ) -> Result<AnalysedField, EngineError> {
         let begun = Instant::now();
         let segmentation = segment(field);
         let card = self.model.card();
@@ -74,7 +83,7 @@ impl<'m> Analyzer<'m> {
             parasitized: cells.iter().filter(is_parasitized).count() as u64,
         };
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
-        Ok(FieldAnalysis {
+        let analysis = FieldAnalysis {
             width: field.width(),
             height: field.height(),
             quality,
@@ -86,6 +95,11 @@ impl<'m> Analyzer<'m> {
                 classify: ms(segmented, done),
                 total: ms(begun, done),
             },
+        };
+        let masks = segmentation.cells.into_iter().map(|cell| cell.mask);
+        Ok(AnalysedField {
+            analysis,
+            masks: masks.collect(),
         })
     }
 
@@ -152,7 +166,9 @@ pub mod tests {
         let alive = || {
             steps.fetch_add(1, Ordering::Relaxed);
         };
-        let mut analysis = analyzer.analyze(field, alive).unwrap();
+        let found = analyzer.analyze(field, alive).unwrap();
+        assert_eq!(found.masks.len(), found.analysis.cells.len());
+        let mut analysis = found.analysis;
         // Once for the cells found, and once for each.
         assert_eq!(steps.into_inner(), 1 + analysis.cells.len());
         analysis.timing_ms = TimingMs::default();

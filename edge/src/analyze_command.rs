@@ -64,7 +64,8 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
         let name = path.display().to_string();
         let analysis = analyzer
             .analyze(&image, || {})
-            .with_context(|| format!("cannot analyse {name}"))?;
+            .with_context(|| format!("cannot analyse {name}"))?
+            .analysis;
         total += analysis.counts;
         let errors = match &mut truth {
             Some(truth) => Some(truth.score(path, &analysis)?),

@@ -26,6 +26,9 @@ use tokio_util::task::AbortOnDropHandle;
 /// The largest packet, a picture of a field included.
 const MAX_PACKET: u32 = 16 << 20;
 
+/// What waits for a page that is slow, or asleep: pictures among it.
+const MOST_WAITING: usize = 100;
+
 /// A running broker; it ends with this value.
 pub struct Broker {
     /// Where MQTT clients connect.
@@ -36,13 +39,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on free ports of 127.0.0.1. It lets everyone in who can reach them.
+    /// Starts a broker on 127.0.0.1, for MQTT at this port or, where that is 0, at any free one. It lets everyone in who can
+    /// reach it.
     ///
     /// # Errors
-    /// When no port can be had.
-    pub async fn start() -> anyhow::Result<Self> {
-        let tcp = listener("tcp").and_then(|l| l.tcp().map_err(own_error))?;
-        let websocket = listener("websocket").and_then(|l| l.ws().map_err(own_error))?;
+    /// When the port can't be had.
+    pub async fn start(port: u16) -> anyhow::Result<Self> {
+        let tcp = listener("tcp", port).and_then(|l| l.tcp().map_err(own_error))?;
+        let websocket = listener("websocket", 0).and_then(|l| l.ws().map_err(own_error))?;
         let address = |l: &Listener| l.local_addr().map_err(own_error);
         let (mqtt_address, websocket_address) = (address(&tcp)?, address(&websocket)?);
 
@@ -71,14 +75,15 @@ impl Broker {
     }
 }
 
-fn listener(name: &str) -> anyhow::Result<Listener> {
+fn listener(name: &str, port: u16) -> anyhow::Result<Listener> {
     Builder::new()
         .name(name)
-        .laddr((Ipv4Addr::LOCALHOST, 0).into())
+        .laddr((Ipv4Addr::LOCALHOST, port).into())
         .max_packet_size(MAX_PACKET)
+        .max_mqueue_len(MOST_WAITING)
         .bind()
         .map_err(own_error)
-        .context("cannot open a port for the embedded broker")
+        .with_context(|| format!("cannot open port {port} of 127.0.0.1 for the embedded broker"))
 }
 
 /// rmqtt has an error type of its own that is no `std::error::Error`.

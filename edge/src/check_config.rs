@@ -44,13 +44,14 @@ impl Report {
         let source = source(&config.source)?;
         let broker = broker(&config.mqtt)?;
         let store = store(config);
-        let http = http(&config.http)?;
+        let http = http(&config.http, &config.mqtt)?;
         let model = model::load(config.model.path.as_deref())?;
         let card = model.card();
         let workers = config.model.workers.unwrap_or_else(all_cores).get();
         let cores = all_cores().get();
         let mut doubts = config.overrides.doubts();
         doubts.extend(config.mqtt.doubt());
+        doubts.extend(config.http.doubt());
         doubts.extend(config.slide.doubt(card.validation.as_ref()));
         doubts.extend(doubts_of(&source, &broker, http.as_ref(), &store));
         if workers > cores {
@@ -73,6 +74,7 @@ impl Report {
                 site_validation: config.slide.site_validation.clone(),
             },
             store,
+            cells_max_mb: config.cells.max_mb,
             image_interval_ms: config.image.enabled.then_some(config.image.interval_ms),
             broker,
             http,
@@ -159,30 +161,56 @@ fn broker(mqtt: &Mqtt) -> anyhow::Result<BrokerReport> {
     if is_here(&["password file"]) {
         mqtt.credentials()?;
     }
+    if mqtt.embedded {
+        return Ok(BrokerReport {
+            url: None,
+            username: None,
+            files,
+        });
+    }
     let url = BrokerUrl {
         protocol: mqtt.transport,
         address: mqtt.address()?,
         path: mqtt.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
     };
     Ok(BrokerReport {
-        url: url.to_string(),
+        url: Some(url.to_string()),
         username: mqtt.username.clone(),
         files,
     })
 }
 
-fn http(http: &Http) -> anyhow::Result<Option<HttpReport>> {
+fn http(http: &Http, mqtt: &Mqtt) -> anyhow::Result<Option<HttpReport>> {
     let Some(listen) = http.listen else {
         return Ok(None);
     };
-    let token = match &http.token_file {
-        Some(file) => Some(look_at(file, "token file", true)?),
-        None => None,
+    let look = |file: &Option<NamedFile>, what, is_secret| {
+        file.as_ref()
+            .map(|file| look_at(file, what, is_secret))
+            .transpose()
     };
-    if token.as_ref().is_none_or(|token| token.reach.is_here()) {
+    let report = HttpReport {
+        listen,
+        token: look(&http.token_file, "token file", true)?,
+        password: look(&http.password_file, "password file of [http]", true)?,
+        certificate: look(&http.certificate, "certificate of [http]", false)?,
+        key: look(&http.key, "key of [http]", true)?,
+        broker: match &http.broker {
+            Some(url) => Some(url.clone()),
+            None => mqtt.websocket_url()?,
+        },
+    };
+    let is_here = |file: &Option<FileReport>| file.as_ref().is_none_or(|file| file.reach.is_here());
+    if is_here(&report.token) {
         http.token()?;
     }
-    Ok(Some(HttpReport { listen, token }))
+    if is_here(&report.password) {
+        http.password()?;
+    }
+    if is_here(&report.certificate) && is_here(&report.key) {
+        http.tls()?;
+    }
+    Ok(Some(report))
 }
 
 fn look_at(file: &NamedFile, what: &'static str, is_secret: bool) -> anyhow::Result<FileReport> {
@@ -231,8 +259,8 @@ fn doubts_of(
                 .into(),
         );
     }
-    let token = http.and_then(|http| http.token.as_ref());
-    for FileReport { what, file, reach } in broker.files.iter().chain(token) {
+    let served = http.into_iter().flat_map(HttpReport::files);
+    for FileReport { what, file, reach } in broker.files.iter().chain(served) {
         if *reach == Reach::ReadByRoot {
             doubts.push(format!(
                 "only root can read the {what} {file}: a service with a user of its own, as smearscope-edge.service has, \

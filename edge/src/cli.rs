@@ -76,6 +76,11 @@ pub enum Command {
     /// Write down what goes over MQTT: a JSON Schema for each kind of message, and an AsyncAPI document of the topics
     #[command(after_help = "Example:\n  smearscope-edge schema --out docs/wire")]
     Schema(SchemaArgs),
+    /// Ask for a password for the board's page (on a terminal, or the first line of standard input), and print its hash
+    #[command(
+        after_help = "Example:\n  smearscope-edge hash-password > /etc/smearscope/http-password && chmod 600 /etc/smearscope/http-password"
+    )]
+    HashPassword,
 }
 
 /// `run`

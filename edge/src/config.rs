@@ -1,6 +1,7 @@
 //! The config of `run`: a file in TOML, every key known, every default written beside its field; and the variables of the
 //! environment that go before it. docs/config.md is the guide.
 
+mod cells;
 mod fault;
 mod homeassistant;
 mod http;
@@ -24,6 +25,7 @@ use smearscope_common::topic::DeviceId;
 use crate::exit::{OrBadInput, bad_input};
 use crate::field::GateOptions;
 
+pub use cells::Cells;
 pub use fault::Fault;
 pub use homeassistant::HomeAssistant;
 pub use http::Http;
@@ -60,6 +62,9 @@ pub struct Config {
     /// Where results are kept, and for how long.
     #[serde(default)]
     pub store: Store,
+    /// Which cells are kept for a second look.
+    #[serde(default)]
+    pub cells: Cells,
     /// The pictures for the dashboard.
     #[serde(default)]
     pub image: Image,
@@ -179,6 +184,7 @@ impl Config {
             ("model", self.model.check()),
             ("store", self.store.check()),
             ("slide", self.slide.check()),
+            ("cells", self.cells.check()),
             ("image", self.image.check()),
             ("homeassistant", self.homeassistant.check()),
             ("http", self.http.check()),

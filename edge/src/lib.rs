@@ -23,6 +23,7 @@ pub mod field;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod kept;
 mod live;
 mod log;
 mod memory;
@@ -33,10 +34,13 @@ mod models;
 mod mqtt;
 mod named_file;
 mod overlay;
+mod password;
+mod pem;
 mod pulse;
 mod report;
 mod schema;
 mod slide;
+mod sqlite;
 mod station;
 mod store;
 mod supervisor;
@@ -72,5 +76,6 @@ pub fn main() -> ExitCode {
         Command::Model(ModelCommand::History(args)) => model_command::history(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::HashPassword => password::run(),
     })
 }

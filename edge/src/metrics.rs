@@ -225,6 +225,24 @@ impl Scrape {
             ],
         );
 
+        if let Some(cells) = &health.cells {
+            self.gauge(
+                "kept_cells",
+                "Cells that are kept for a second look",
+                Some(cells.kept as f64),
+            );
+            self.gauge(
+                "kept_cells_reviewed",
+                "Kept cells that somebody has decided on",
+                Some(cells.reviewed as f64),
+            );
+            self.gauge(
+                "kept_cells_trouble",
+                "Whether cells should be kept and can't be",
+                Some(as_figure(cells.trouble.is_some())),
+            );
+        }
+
         let broker = &health.broker;
         self.gauge(
             "broker_connected",
@@ -388,6 +406,7 @@ mod tests {
                 1.0,
             ),
             ("smearscope_store_on_disk", 0.0),
+            ("smearscope_kept_cells_trouble", 0.0),
             ("smearscope_slide_cells_needed", 100.0),
         ] {
             assert_eq!(value(&text, name), Some(wanted), "{name} in\n{text}");

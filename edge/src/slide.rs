@@ -1,5 +1,6 @@
 //! A slide: the fields that are counted together.
 
+mod course;
 mod suspects;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use smearscope_common::message::{
-    FocusOfFields, LeftOut, ModelRef, ParasitesPerUl, SlideId, SlideMessage, SlideModel,
-    SlideState, TurnedAway,
+    FocusOfFields, JoinedField, LeftOut, ModelRef, Notes, ParasitesPerUl, SlideId, SlideMessage,
+    SlideModel, SlideState, TurnedAway,
 };
 use smearscope_common::model_card::Validation;
 use smearscope_common::parasitemia::{
@@ -19,8 +20,9 @@ use smearscope_common::topic::DeviceId;
 
 use crate::clock;
 use crate::config;
+use course::Course;
 
-pub use suspects::{Suspect, Wanted, most_suspicious};
+pub use suspects::{Suspect, Wanted, most_suspicious, part, with_margin};
 
 /// The most causes, and models, that a slide keeps apart: their words are the program's, but a file may be damaged.
 const MOST_KINDS: usize = 64;
@@ -63,6 +65,8 @@ pub struct Judge {
     pub model: ModelRef,
     /// Its card's rates.
     pub validation: Option<Validation>,
+    /// The probability from which it calls a cell parasitized.
+    pub threshold: f32,
 }
 
 /// Cells of a field that were seen and don't join the count.
@@ -125,6 +129,11 @@ pub struct Tally {
     models: Vec<SlideModel>,
     clock_synchronised: Option<bool>,
     open_ms: u64,
+    /// Those of before it existed have none.
+    #[serde(default)]
+    course: Course,
+    #[serde(default)]
+    notes: Notes,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +148,7 @@ impl Tally {
         self.sums.is_possible()
             && self.sums.fields <= fields
             && self.focus_sum.is_finite()
+            && self.course.is_possible()
             && [
                 self.left_out.len(),
                 self.turned_away.len(),
@@ -193,8 +203,8 @@ impl Slide {
         self.tally.sums.counts
     }
 
-    /// Adds a field.
-    pub fn add(&mut self, seen: &Seen<'_>) {
+    /// Adds the field of this number.
+    pub fn add(&mut self, seq: u64, seen: &Seen<'_>) {
         let tally = &mut self.tally;
         if let Some(NotCounted { cause, cells }) = seen.not_counted
             && let Some(out) = entry(&mut tally.left_out, cause)
@@ -207,6 +217,16 @@ impl Slide {
         }
         self.fields += 1;
         tally.sums.add(seen.counted);
+        let field = JoinedField {
+            seq,
+            counts: seen.counted,
+            focus: if seen.focus.is_finite() {
+                seen.focus
+            } else {
+                0.0
+            },
+        };
+        tally.course.add(self.fields, field, &tally.sums);
         if seen.focus.is_finite() {
             tally.focus_sum += f64::from(seen.focus);
             tally.focus_min = Some(
@@ -229,6 +249,11 @@ impl Slide {
             }),
             None => {}
         }
+    }
+
+    /// Says something of it, in place of what was said before.
+    pub fn note(&mut self, notes: Notes) {
+        self.tally.notes = notes;
     }
 
     /// A picture came while the slide was open and was not analysed.
@@ -272,6 +297,7 @@ impl Slide {
             [only] => only.validation.as_ref(),
             _ => None,
         };
+        let course = tally.course.points(self.fields, &tally.sums);
         let raw = estimate.as_ref();
         let limit = raw
             .zip(validation)
@@ -325,6 +351,11 @@ impl Slide {
             models: tally.models,
             duration_s: Some(tally.open_ms / 1000),
             clock_synchronised: tally.clock_synchronised,
+            notes: tally.notes,
+            recent: tally.course.recent(),
+            course,
+            // What a person decided is not the slide's to know.
+            reviewed: None,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use rand::RngCore;
 use smearscope_common::synth::SmearSpec;
+use smearscope_common::topic::DeviceId;
 use tracing::{info, warn};
 
 use crate::analyze::all_cores;
@@ -16,15 +18,19 @@ use crate::cli::{DemoArgs, RunArgs};
 use crate::config::{self, Config, HomeAssistant, Image, Source};
 use crate::daemon::{self, Played, Shutdown, Station};
 use crate::health::Board;
+use crate::kept::{self, KeptCells};
 use crate::live::Live;
 use crate::models::{self, Models};
 use crate::mqtt::{self, Address, BrokerUrl, Trust, discovery};
+use crate::password;
 use crate::slide::Rules;
 use crate::store::{self, Store};
-use crate::web::{self, BrokerInfo, Site};
+use crate::web::{self, Access, HashedPassword, Site};
 
 /// What the results of a demo may take of the memory.
 const DEMO_BYTES: u64 = 64 << 20;
+/// What the cells that a demo keeps for a second look may take of it.
+const DEMO_CELLS: u64 = 16 << 20;
 /// How long a demo's delivered results can be sent again.
 const DEMO_KEEPS: Duration = Duration::from_secs(60 * 60);
 
@@ -40,18 +46,30 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     for doubt in config.overrides.doubts() {
         warn!("{doubt}");
     }
-    let token = config.http.token()?;
-    let listen = config.http.listen;
-    let station = from_config(config)?;
-    runtime()?.block_on(async {
-        let site = Site::new(Arc::clone(&station.board), token);
+    let runtime = runtime()?;
+    let broker = match config.mqtt.embedded {
+        true => Some(runtime.block_on(Broker::start(config.mqtt.port.unwrap_or(0)))?),
+        false => None,
+    };
+    let http = &config.http;
+    let (listen, access, tls) = (http.listen, http.access()?, http.tls()?);
+    let url = match &http.broker {
+        Some(url) => Some(url.clone()),
+        None => config.mqtt.websocket_url()?,
+    };
+    let reports = config.store.reports(&config.device.id)?;
+    let station = from_config(config, broker.as_ref())?;
+    let websocket = broker.as_ref().map(|broker| broker.websocket);
+    runtime.block_on(async {
+        let board = Arc::clone(&station.board);
+        let site = Site::new(board, access, url, websocket, Some(reports)).with_tls(tls);
         let _server = listen.map(|address| site.serve_at(address));
         daemon::run(station, Shutdown::on_signals()?).await?;
         Ok(())
     })
 }
 
-fn from_config(config: Config) -> anyhow::Result<Station> {
+fn from_config(config: Config, broker: Option<&Broker>) -> anyhow::Result<Station> {
     let interval = config.source.interval();
     let played = |camera: Box<dyn Camera>| {
         daemon::Source::Played(Played {
@@ -71,9 +89,12 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         Source::Synthetic(source) => played(Box::new(Synthetic::new(source.smear, source.seed))),
     };
     let credentials = config.mqtt.credentials()?;
-    let address = config.mqtt.address()?;
+    let address = match broker {
+        Some(broker) => address_of(broker),
+        None => config.mqtt.address()?,
+    };
     let transport = config.mqtt.transport()?;
-    if let Some(doubt) = config.mqtt.doubt() {
+    for doubt in config.mqtt.doubt().into_iter().chain(config.http.doubt()) {
         warn!("{doubt}");
     }
     let rules = Rules::new(config.device.id.clone(), &config.slide);
@@ -85,6 +106,10 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         max_wait: days(config.store.max_wait_days),
         rules,
         auto_start: config.slide.auto_start,
+    })?;
+    let kept = KeptCells::open(kept::Options {
+        path: Some(config.store.cells(&config.device.id)?),
+        max_bytes: config.cells.max_bytes(),
     })?;
     let announced = match &config.homeassistant {
         HomeAssistant { enabled: false, .. } => Vec::new(),
@@ -108,6 +133,7 @@ fn from_config(config: Config) -> anyhow::Result<Station> {
         config.device.id.clone(),
         Arc::new(models),
         Arc::clone(&store),
+        Arc::new(kept),
     );
     Ok(Station {
         at_work,
@@ -151,19 +177,11 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
         let shutdown = Shutdown::on_signals()?;
         let broker = match args.mqtt {
             Some(_) => None,
-            None => Some(Broker::start().await?),
-        };
-        let info = BrokerInfo {
-            url: broker.as_ref().map(Broker::websocket_url),
-            device: args.device.clone(),
+            None => Some(Broker::start(0).await?),
         };
         let url = match (&args.mqtt, &broker) {
             (Some(url), _) => url.clone(),
-            (None, Some(broker)) => Address {
-                host: broker.mqtt.ip().to_string(),
-                port: broker.mqtt.port(),
-            }
-            .into(),
+            (None, Some(broker)) => address_of(broker).into(),
             (None, None) => unreachable!("a broker was started where none was named"),
         };
         let transport = url.protocol.transport(&url.path, &Trust::default())?;
@@ -177,16 +195,37 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
             auto_start: true,
         })?;
         let store = Arc::new(store);
-        let board = Board::new(args.device.clone(), Arc::new(models), Arc::clone(&store));
-        let board = Arc::new(board);
+        let kept = KeptCells::open(kept::Options {
+            path: None,
+            max_bytes: DEMO_CELLS,
+        })?;
+        let board = Arc::new(Board::new(
+            args.device.clone(),
+            Arc::new(models),
+            Arc::clone(&store),
+            Arc::new(kept),
+        ));
         let listener = web::listen(args.http).await?;
         let page = listener
             .local_addr()
             .context("cannot tell the page's address")?;
-        let _server = Site::new(Arc::clone(&board), None)
-            .with_page(&info)
-            .serve(listener);
-        tell(page, &url, &info)?;
+        let password = match args.http.ip().is_loopback() {
+            true => None,
+            false => Some(word()),
+        };
+        let hash = password.as_deref().map(hashed).transpose()?;
+        // A browser goes where the board goes, if it can follow.
+        let seen = url.protocol.is_websocket().then(|| url.to_string());
+        let websocket = broker.as_ref().map(|broker| broker.websocket);
+        let access = Access::new(None, hash, false);
+        let _server = Site::new(Arc::clone(&board), access, seen, websocket, None).serve(listener);
+        tell(
+            page,
+            &url,
+            broker.as_ref(),
+            &args.device,
+            password.as_deref(),
+        )?;
         let station = Station {
             at_work,
             receive_within: model_config.receive_within(),
@@ -226,25 +265,60 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
     })
 }
 
+/// Where a broker inside the program is.
+fn address_of(broker: &Broker) -> Address {
+    Address {
+        host: broker.mqtt.ip().to_string(),
+        port: broker.mqtt.port(),
+    }
+}
+
+/// A password for as long as a demo runs that others can reach.
+fn word() -> String {
+    let mut bytes = [0; 6];
+    rand::rng().fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
+fn hashed(password: &str) -> anyhow::Result<HashedPassword> {
+    let hash = password::hash_with(password, argon2::Params::default())?;
+    HashedPassword::parse(&hash)
+        .map_err(|why| anyhow!("the demo's own password can't be used: {why}"))
+}
+
 /// Says where everything is.
-fn tell(page: SocketAddr, broker: &BrokerUrl, info: &BrokerInfo) -> std::io::Result<()> {
+fn tell(
+    page: SocketAddr,
+    url: &BrokerUrl,
+    broker: Option<&Broker>,
+    device: &DeviceId,
+    password: Option<&str>,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "page    http://{page}/")?;
-    writeln!(out, "broker  {broker}")?;
-    if let Some(url) = &info.url {
-        writeln!(out, "        {url}")?;
+    if let Some(password) = password {
+        writeln!(out, "        password {password}")?;
+    }
+    writeln!(out, "broker  {url}")?;
+    match broker {
+        Some(broker) => writeln!(out, "        {}", broker.websocket_url())?,
+        None if url.protocol.is_websocket() => {}
+        None => writeln!(
+            out,
+            "        a browser speaks to WebSockets only: ?broker=wss://HOST:PORT behind the page's address names one"
+        )?,
     }
     // mosquitto_sub knows no WebSocket.
-    if !broker.protocol.is_websocket() {
-        let tls = if broker.protocol.is_encrypted() {
+    if !url.protocol.is_websocket() {
+        let tls = if url.protocol.is_encrypted() {
             " --tls-use-os-certs"
         } else {
             ""
         };
         writeln!(
             out,
-            "watch   mosquitto_sub -V mqttv5 -h {} -p {}{tls} -v -t 'smearscope/{}/#' -T '+/+/image/#'",
-            broker.address.host, broker.address.port, info.device
+            "watch   mosquitto_sub -V mqttv5 -h {} -p {}{tls} -v -t 'smearscope/{device}/#' -T '+/+/image/#'",
+            url.address.host, url.address.port
         )?;
     }
     out.flush()

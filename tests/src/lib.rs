@@ -6,6 +6,7 @@ pub mod board;
 pub mod fake_broker;
 pub mod model_board;
 pub mod models;
+pub mod operator;
 pub mod peer;
 pub mod pki;
 pub mod proxy;

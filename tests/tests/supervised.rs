@@ -205,7 +205,7 @@ fn prometheus_gets_what_there_is_to_know_and_nobody_else() {
     );
     let mut running = board.start();
     until("a word about the port", || {
-        board.log().contains("cannot serve metrics").then_some(())
+        board.log().contains("cannot serve the page").then_some(())
     });
     drop(other);
 

@@ -11,7 +11,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::brief::brief;
-use super::{ModelRollback, SlideId};
+use super::{
+    CellsGet, CellsList, CellsReview, MAX_LISTED, MAX_SHOWN, ModelRollback, Notes, SlideId,
+};
 use crate::topic::DeviceId;
 
 /// The longest `request_id` in characters.
@@ -86,8 +88,8 @@ pub struct Request {
     pub schema: Option<String>,
     /// Chosen by the sender, new for each new command.
     pub request_id: RequestId,
-    /// What to do: `slide.start`, `slide.stop`, `capture.pause`, `capture.resume`, `capture.once`, `image.get`,
-    /// `results.resend`, `model.list`, `model.history`, `model.rollback` or `ping`.
+    /// What to do: `slide.start`, `slide.stop`, `slide.note`, `capture.pause`, `capture.resume`, `capture.once`,
+    /// `image.get`, `cells.list`, `cells.get`, `cells.review`, `results.resend`, `model.list`, `model.history`, `model.rollback` or `ping`.
     pub command: String,
     /// What the command needs to know; may be left out where that is nothing.
     #[serde(default)]
@@ -126,10 +128,14 @@ impl Request {
         Ok(match self.command.as_str() {
             "slide.start" => Command::SlideStart(self.args()?),
             "slide.stop" => self.no_args(Command::SlideStop)?,
+            "slide.note" => Command::SlideNote(self.args()?),
             "capture.pause" => self.no_args(Command::CapturePause)?,
             "capture.resume" => self.no_args(Command::CaptureResume)?,
             "capture.once" => self.no_args(Command::CaptureOnce)?,
             "image.get" => self.no_args(Command::ImageGet)?,
+            "cells.list" => Command::CellsList(self.cells_list()?),
+            "cells.get" => Command::CellsGet(self.cells_get()?),
+            "cells.review" => Command::CellsReview(self.args()?),
             "results.resend" => Command::ResultsResend(self.args()?),
             "model.list" => self.no_args(Command::ModelList)?,
             "model.history" => self.no_args(Command::ModelHistory)?,
@@ -137,6 +143,28 @@ impl Request {
             "ping" => self.no_args(Command::Ping)?,
             other => return Err(InvalidCommand::Unknown(other.chars().take(64).collect())),
         })
+    }
+
+    fn cells_list(&self) -> Result<CellsList, InvalidCommand> {
+        let list: CellsList = self.args()?;
+        if !(1..=MAX_LISTED).contains(&list.limit) {
+            let limit = list.limit;
+            return Err(self.wrong_args(format_args!(
+                "`limit` is {limit}, but goes from 1 to {MAX_LISTED}"
+            )));
+        }
+        Ok(list)
+    }
+
+    fn cells_get(&self) -> Result<CellsGet, InvalidCommand> {
+        let get: CellsGet = self.args()?;
+        if !(1..=MAX_SHOWN).contains(&get.ids.len()) {
+            let count = get.ids.len();
+            return Err(self.wrong_args(format_args!(
+                "`ids` are {count}, but 1 to {MAX_SHOWN} can be asked for at once"
+            )));
+        }
+        Ok(get)
     }
 
     fn args<T: for<'de> Deserialize<'de>>(&self) -> Result<T, InvalidCommand> {
@@ -173,6 +201,17 @@ pub struct SlideStart {
     /// The new slide's id, as it is written on the slide; without one, a UUID is made. An id that was used before is refused.
     #[serde(default)]
     pub id: Option<SlideId>,
+    /// What there is to say of it; see `slide.note`.
+    #[serde(default)]
+    pub notes: Notes,
+}
+
+/// The arguments of `slide.note`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlideNote {
+    /// What there is to say of the slide, in place of what was said before; nothing that names the patient.
+    pub text: Notes,
 }
 
 /// The arguments of `results.resend`: which results are to be published once more.
@@ -195,6 +234,8 @@ pub enum Command {
     SlideStart(SlideStart),
     /// Close the slide; what comes then is analysed and joins none.
     SlideStop,
+    /// Replace the notes of the slide that is open.
+    SlideNote(SlideNote),
     /// Take no more fields.
     CapturePause,
     /// Take fields again.
@@ -203,6 +244,12 @@ pub enum Command {
     CaptureOnce,
     /// Publish the picture of the last field.
     ImageGet,
+    /// Tell which cells are kept.
+    CellsList(CellsList),
+    /// Show what some of them look like.
+    CellsGet(CellsGet),
+    /// Note what a person decided of one.
+    CellsReview(CellsReview),
     /// Publish results once more.
     ResultsResend(Resend),
     /// Tell which models are here.
@@ -310,6 +357,7 @@ mod tests {
         for id in [&Uuid::from_u128(7).to_string(), "ward-3_2026.11"] {
             let start = SlideStart {
                 id: Some(id.parse().unwrap()),
+                notes: Notes::default(),
             };
             assert_eq!(
                 named("slide.start", &format!("{{\"id\":\"{id}\"}}")),
@@ -341,6 +389,52 @@ mod tests {
         );
         for args in ["{}", "{\"from\":-1,\"to\":5}", "{\"from\":1,\"to\":1e9}"] {
             assert!(named("results.resend", args).is_err(), "{args}");
+        }
+    }
+
+    #[test]
+    fn cells_are_asked_for_in_bounded_numbers() {
+        let named = |name: &str, args: &str| {
+            parse(&format!(
+                r#"{{"request_id":"r","command":"{name}","args":{args}}}"#
+            ))
+        };
+        assert_eq!(
+            named("cells.list", "{}"),
+            Ok(Command::CellsList(CellsList::default()))
+        );
+        for args in [
+            "{\"limit\":1}",
+            "{\"limit\":200,\"decided\":false,\"reason\":\"random\"}",
+        ] {
+            assert!(named("cells.list", args).is_ok(), "{args}");
+        }
+        for args in [
+            "{\"limit\":0}",
+            "{\"limit\":201}",
+            "{\"slide\":\"a/b\"}",
+            "{\"reason\":\"x\"}",
+        ] {
+            assert!(named("cells.list", args).is_err(), "{args}");
+        }
+        let ids = |count: usize| {
+            let ids = vec![Uuid::from_u128(7).to_string(); count];
+            serde_json::json!({ "ids": ids }).to_string()
+        };
+        assert!(named("cells.get", &ids(1)).is_ok() && named("cells.get", &ids(8)).is_ok());
+        assert!(named("cells.get", &ids(0)).is_err() && named("cells.get", &ids(9)).is_err());
+        let id = Uuid::from_u128(7);
+        for verdict in ["null", "\"parasitized\"", "\"uninfected\""] {
+            let args = format!("{{\"id\":\"{id}\",\"verdict\":{verdict},\"by\":\"A. Otieno\"}}");
+            assert!(named("cells.review", &args).is_ok(), "{args}");
+        }
+        for args in [
+            format!("{{\"id\":\"{id}\",\"verdict\":\"maybe\"}}"),
+            format!("{{\"id\":\"{id}\",\"verdict\":null,\"by\":\"\"}}"),
+            "{\"verdict\":null}".into(),
+            format!("{{\"id\":\"{id}\"}}"),
+        ] {
+            assert!(named("cells.review", &args).is_err(), "{args}");
         }
     }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::KeptHealth;
 use crate::topic::DeviceId;
 
 /// `health`, retained, each 30 seconds.
@@ -43,6 +44,9 @@ pub struct HealthMessage {
     pub written_mb: Option<f64>,
     /// Room on the disk of the results in megabytes; `null` where they are in memory.
     pub disk_free_mb: Option<f64>,
+    /// The cells that wait for a second look; `null` where none are kept.
+    #[serde(default)]
+    pub cells: Option<KeptHealth>,
 }
 
 impl HealthMessage {

@@ -10,6 +10,7 @@ mod answer;
 mod brief;
 mod command;
 mod health;
+mod kept;
 mod live;
 mod model;
 mod slide;
@@ -27,11 +28,16 @@ use crate::topic::DeviceId;
 pub use answer::{FieldImage, Pong, Resent, WhichSlide};
 pub use command::{
     Command, InvalidCommand, MAX_REQUEST_ID, NoArgs, Reply, ReplyCode, Request, RequestId, Resend,
-    SlideStart,
+    SlideNote, SlideStart,
 };
 pub use health::{
     BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, Gated, HealthMessage, Incident,
     StoreHealth, StoreState, Throttling,
+};
+pub use kept::{
+    CellPictures, CellReviewed, CellsGet, CellsList, CellsListed, CellsReview, CellsShown, Decided,
+    Decision, InvalidReviewer, KeptCell, KeptHealth, KeptReason, MAX_LISTED, MAX_REVIEWER,
+    MAX_SHOWN, Reviewed, Reviewer,
 };
 pub use live::{LiveMessage, Verdict};
 pub use model::{
@@ -40,8 +46,9 @@ pub use model::{
     ModelUpdate, ModelUse, ModelWatch, UpdateState, WhichModel,
 };
 pub use slide::{
-    FocusOfFields, InvalidSlideId, LeftOut, MAX_SLIDE_ID, ParasitesPerUl, SlideId, SlideMessage,
-    SlideModel, SlideState, TurnedAway,
+    CoursePoint, FocusOfFields, InvalidNotes, InvalidSlideId, JoinedField, LeftOut, MAX_COURSE,
+    MAX_NOTES, MAX_RECENT, MAX_SLIDE_ID, Notes, ParasitesPerUl, SlideId, SlideMessage, SlideModel,
+    SlideState, TurnedAway,
 };
 
 /// What the model says of a cell.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ModelRef;
+use super::{ModelRef, Reviewed};
 use crate::model_card::Validation;
 use crate::parasitemia::{Counts, DetectionLimit, Parasitemia};
 use crate::topic::DeviceId;
@@ -87,6 +87,49 @@ impl fmt::Display for SlideId {
     }
 }
 
+/// The most characters of a slide's [`Notes`].
+pub const MAX_NOTES: usize = 1000;
+/// The most points of [`SlideMessage::course`].
+pub const MAX_COURSE: usize = 64;
+/// The most fields of [`SlideMessage::recent`].
+pub const MAX_RECENT: usize = 24;
+
+/// What somebody has to say of a slide: at most 1000 characters, of control characters only line ends and tabs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(extend("maxLength" = MAX_NOTES))]
+pub struct Notes(String);
+
+/// Notes with a forbidden character or length.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "notes have at most {MAX_NOTES} characters, and no control characters but line ends and tabs"
+)]
+pub struct InvalidNotes;
+
+impl Notes {
+    /// The characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Notes {
+    type Error = InvalidNotes;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_foreign = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        let fits = text.chars().count() <= MAX_NOTES && !text.contains(is_foreign);
+        fits.then_some(Self(text)).ok_or(InvalidNotes)
+    }
+}
+
+impl From<Notes> for String {
+    fn from(notes: Notes) -> Self {
+        notes.0
+    }
+}
+
 /// `slide`: the running count; `slide/report`: the count of a closed slide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SlideMessage {
@@ -154,6 +197,43 @@ pub struct SlideMessage {
     /// trusted; `null` where nobody knows.
     #[serde(default)]
     pub clock_synchronised: Option<bool>,
+    /// What somebody had to say of it; empty where nobody had.
+    #[serde(default)]
+    pub notes: Notes,
+    /// How the raw rate became what it is: at most 64 points, evenly spaced in fields but for the last, which is now.
+    #[serde(default)]
+    pub course: Vec<CoursePoint>,
+    /// The last fields that joined, at most 24, the newest last.
+    #[serde(default)]
+    pub recent: Vec<JoinedField>,
+    /// What the decisions of a person make of the count; `null` where nobody has decided anything.
+    #[serde(default)]
+    pub reviewed: Option<Reviewed>,
+}
+
+/// The raw rate after so many fields.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CoursePoint {
+    /// How many fields had joined.
+    pub fields: u64,
+    /// Their cells.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The rate of these, with its interval.
+    #[serde(flatten)]
+    pub parasitemia: Parasitemia,
+}
+
+/// What a field brought to its slide.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JoinedField {
+    /// Its number.
+    pub seq: u64,
+    /// Its cells that joined the count.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Its sharpness.
+    pub focus: f32,
 }
 
 impl SlideMessage {
@@ -283,6 +363,22 @@ mod tests {
         let id = Uuid::from_u128(7);
         assert_eq!(SlideId::from(id), id.to_string().parse().unwrap());
         assert_ne!(SlideId::new_unique(), SlideId::new_unique());
+    }
+
+    #[test]
+    fn notes_are_text_of_a_bounded_length() {
+        for good in [
+            "",
+            "ring forms?\n\tsee field 12",
+            "é",
+            &"é".repeat(MAX_NOTES),
+        ] {
+            let notes = Notes::try_from(good.to_owned()).unwrap();
+            assert_eq!(notes.as_str(), good);
+        }
+        for bad in ["\0", "\u{1b}[2J", &"x".repeat(MAX_NOTES + 1)] {
+            assert_eq!(Notes::try_from(bad.to_owned()), Err(InvalidNotes));
+        }
     }
 
     #[test]

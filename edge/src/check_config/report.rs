@@ -33,13 +33,15 @@ pub struct Report {
     pub slide: SlideReport,
     /// Where results are kept.
     pub store: StoreReport,
+    /// The most megabytes of cells that are kept for a second look; 0 for none.
+    pub cells_max_mb: u64,
     /// The shortest time between two pictures; `null` without pictures.
     pub image_interval_ms: Option<u64>,
     /// Where they go.
     pub broker: BrokerReport,
     /// The topic by which Home Assistant is told of the board, if it is.
     pub homeassistant: Option<String>,
-    /// Where `/metrics` and `/healthz` are served, if they are.
+    /// Where the page, `/metrics` and `/healthz` are served, if they are.
     pub http: Option<HttpReport>,
     /// What the environment sets instead of the file.
     pub environment: Vec<Variable>,
@@ -141,8 +143,8 @@ pub struct StoreReport {
 /// `broker`
 #[derive(Serialize)]
 pub struct BrokerReport {
-    /// Where it is and how it is reached.
-    pub url: String,
+    /// Where it is and how it is reached; `null` for the one inside the program.
+    pub url: Option<String>,
     /// Who we say we are.
     pub username: Option<String>,
     /// What is read for it.
@@ -154,8 +156,24 @@ pub struct BrokerReport {
 pub struct HttpReport {
     /// The address.
     pub listen: SocketAddr,
-    /// The file with what a client must show, if it must show anything.
+    /// The file with what a program must show, if it can.
     pub token: Option<FileReport>,
+    /// The file with the hash of what a person must type, if one can.
+    pub password: Option<FileReport>,
+    /// The certificate that is shown, and the file of its key: then all is encrypted.
+    pub certificate: Option<FileReport>,
+    /// See `certificate`.
+    pub key: Option<FileReport>,
+    /// Where a browser is sent for the broker; `null` where that is the one inside the program, or there is none.
+    pub broker: Option<String>,
+}
+
+impl HttpReport {
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &FileReport> {
+        let files = [&self.token, &self.password, &self.certificate, &self.key];
+        files.into_iter().flatten()
+    }
 }
 
 /// A file that is read; never what is in it.

@@ -48,6 +48,11 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     )?;
     line("slide", &slide(report))?;
     line("store", &store(&report.store))?;
+    let cells = match report.cells_max_mb {
+        0 => "none are kept for a second look".to_owned(),
+        most => format!("some are kept for a second look, at most {most} MB of them"),
+    };
+    line("cells", &cells)?;
     let image = match report.image_interval_ms {
         Some(interval) => format!("a picture of a field each {interval} ms at most"),
         None => "no pictures".to_owned(),
@@ -195,27 +200,41 @@ fn store(store: &StoreReport) -> String {
 }
 
 fn broker(broker: &BrokerReport) -> Vec<String> {
+    let Some(url) = &broker.url else {
+        return vec!["the one inside the program; not started now".to_owned()];
+    };
     let name = match &broker.username {
         Some(name) => format!("as {name:?}"),
         None => "without a name".to_owned(),
     };
-    let mut lines = vec![format!("{} {name}; not called now", broker.url)];
+    let mut lines = vec![format!("{url} {name}; not called now")];
     lines.extend(broker.files.iter().map(file));
     lines
 }
 
 fn http(http: Option<&HttpReport>) -> Vec<String> {
-    let Some(HttpReport { listen, token }) = http else {
-        return vec!["no figures are served".to_owned()];
+    let Some(http) = http else {
+        return vec!["no page and no figures are served".to_owned()];
     };
-    let shown = match token {
-        Some(_) => "whoever shows the token",
-        None => "whoever asks",
+    let shown = match (&http.token, &http.password) {
+        (Some(_), Some(_)) => "whoever shows the token or types the password",
+        (Some(_), None) => "whoever shows the token",
+        (None, Some(_)) => "whoever types the password",
+        (None, None) => "whoever asks",
     };
-    let served = format!("http://{listen}/metrics and /healthz for {shown}");
-    std::iter::once(served)
-        .chain(token.as_ref().map(file))
-        .collect()
+    let scheme = match &http.certificate {
+        Some(_) => "https",
+        None => "http",
+    };
+    let listen = http.listen;
+    let mut lines = vec![format!(
+        "{scheme}://{listen}/, {scheme}://{listen}/metrics and /healthz for {shown}"
+    )];
+    if let Some(url) = &http.broker {
+        lines.push(format!("the page asks the broker at {url}"));
+    }
+    lines.extend(http.files().map(file));
+    lines
 }
 
 fn file(file: &FileReport) -> String {

@@ -7,15 +7,21 @@ use serde::Deserialize;
 
 use crate::exit::{OrBadInput, bad_input};
 use crate::mqtt::{
-    Address, ClientIdentity, Credentials, DEFAULT_PATH, InvalidAddress, Protocol, Transport, Trust,
-    check_path,
+    Address, BrokerUrl, ClientIdentity, Credentials, DEFAULT_PATH, InvalidAddress, Protocol,
+    Transport, Trust, check_path,
 };
 use crate::named_file::{NamedFile, Secret};
+
+/// Where a broker is that nobody names.
+const HOST: &str = "127.0.0.1";
 
 /// `[mqtt]`. A file is named by its path, or as `credential:NAME` where systemd hands it over.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mqtt {
+    /// Whether the program is its own broker, for a board that works alone: on the loopback interface, at `port` or any free
+    /// one; pages reach it by [http]. Nothing else of [mqtt] goes with it. Default: false.
+    pub embedded: bool,
     /// Name or address of the broker. Default: 127.0.0.1.
     pub host: String,
     /// What MQTT is spoken over: `tcp`, `tls`, `ws` or `wss`. Default: `tcp`.
@@ -40,7 +46,8 @@ pub struct Mqtt {
 impl Default for Mqtt {
     fn default() -> Self {
         Self {
-            host: "127.0.0.1".into(),
+            embedded: false,
+            host: HOST.into(),
             transport: Protocol::default(),
             port: None,
             path: None,
@@ -56,6 +63,9 @@ impl Default for Mqtt {
 impl Mqtt {
     /// Checks what doesn't show in a single value; the error names a key and says what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.embedded {
+            return self.check_embedded();
+        }
         let port = self.port.unwrap_or(self.transport.default_port());
         match Address::new(&self.host, port) {
             Err(error @ InvalidAddress::Port(_)) => return Err(("port", error.to_string())),
@@ -105,6 +115,27 @@ impl Mqtt {
         Ok(())
     }
 
+    /// Checks that nothing says how a broker elsewhere is reached.
+    fn check_embedded(&self) -> Result<(), (&'static str, String)> {
+        for (key, is_set) in [
+            ("host", self.host != HOST),
+            ("transport", self.transport != Protocol::default()),
+            ("path", self.path.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+            ("client_certificate", self.client_certificate.is_some()),
+            ("client_key", self.client_key.is_some()),
+            ("username", self.username.is_some()),
+            ("password_file", self.password_file.is_some()),
+        ] {
+            if is_set {
+                let why =
+                    format!("`{key}` is of a broker elsewhere, and `embedded = true` needs none");
+                return Err((key, why));
+            }
+        }
+        Ok(())
+    }
+
     /// Where the broker is.
     ///
     /// # Errors
@@ -149,6 +180,22 @@ impl Mqtt {
             }
         };
         Ok(Some(Credentials { username, password }))
+    }
+
+    /// Where a browser finds the same broker, if that is by a WebSocket.
+    ///
+    /// # Errors
+    /// As [`Mqtt::address`].
+    pub fn websocket_url(&self) -> anyhow::Result<Option<String>> {
+        if !self.transport.is_websocket() {
+            return Ok(None);
+        }
+        let url = BrokerUrl {
+            protocol: self.transport,
+            address: self.address()?,
+            path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
+        };
+        Ok(Some(url.to_string()))
     }
 
     /// What works but shouldn't be.
@@ -204,6 +251,29 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains("no password"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_board_that_works_alone_needs_no_word_of_another_broker() {
+        for good in ["embedded = true", "embedded = true\nport = 1883"] {
+            assert_eq!(mqtt(good).check(), Ok(()), "{good}");
+        }
+        for (rest, key) in [
+            ("host = \"broker.lab\"", "host"),
+            ("transport = \"tls\"", "transport"),
+            ("username = \"a\"", "username"),
+        ] {
+            let text = format!("embedded = true\n{rest}");
+            assert_eq!(mqtt(&text).check().unwrap_err().0, key);
+        }
+    }
+
+    #[test]
+    fn a_browser_is_sent_where_the_board_goes_if_it_can_follow() {
+        let url = |text: &str| mqtt(text).websocket_url().unwrap();
+        assert_eq!(url("host = \"broker.lab\""), None);
+        let wss = "host = \"broker.lab\"\ntransport = \"wss\"\npath = \"/ws\"";
+        assert_eq!(url(wss).unwrap(), "wss://broker.lab:443/ws");
     }
 
     #[test]

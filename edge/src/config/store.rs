@@ -6,7 +6,9 @@ use serde::Deserialize;
 use smearscope_common::topic::DeviceId;
 
 use crate::exit::bad_input;
+use crate::kept;
 use crate::models;
+use crate::report;
 
 /// The least megabytes of a store: some hundred fields of many cells.
 const LEAST_STORE_MB: u64 = 16;
@@ -84,5 +86,21 @@ impl Store {
     /// As [`Store::path`].
     pub fn models(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
         Ok(self.path(device)?.with_file_name(models::FOLDER))
+    }
+
+    /// Where the reports of slides are: beside the results.
+    ///
+    /// # Errors
+    /// As [`Store::path`].
+    pub fn reports(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
+        Ok(self.path(device)?.with_file_name(report::FOLDER))
+    }
+
+    /// Where cells are kept for a second look: beside the results.
+    ///
+    /// # Errors
+    /// As [`Store::path`].
+    pub fn cells(&self, device: &DeviceId) -> anyhow::Result<PathBuf> {
+        Ok(self.path(device)?.with_file_name(kept::FILE))
     }
 }

@@ -113,7 +113,7 @@ fn an_unknown_key_is_named_with_its_line_and_what_was_meant() {
         ),
         (
             "[mqtt]\nspeed = 1",
-            "line 6: unknown key `speed` in [mqtt]; known are `host`, `transport`, `port`",
+            "line 6: unknown key `speed` in [mqtt]; known are `embedded`, `host`, `transport`, `port`",
         ),
         (
             "[mqqt]\nhost = \"x\"",
@@ -129,7 +129,7 @@ fn an_unknown_key_is_named_with_its_line_and_what_was_meant() {
         ),
         (
             "[mqtt]\nmax_mb = 64",
-            "line 6: unknown key `max_mb` in [mqtt]; it belongs into [model] or [store]",
+            "line 6: unknown key `max_mb` in [mqtt]; it belongs into [model], [store] or [cells]",
         ),
         (
             "[mqtt]\nenabled = true",

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use smearscope_common::message::{ModelRef, SlideId, SlideMessage, StoreState};
+use smearscope_common::message::{ModelRef, Notes, SlideId, SlideMessage, StoreState};
 use smearscope_common::parasitemia::Counts;
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ fn used(store: &Store, damage: &Damage) -> BTreeSet<Uuid> {
         reply: b"{}",
     };
     let slide = SlideId::from(Uuid::from_u128(99));
-    match store.start_slide(slide.clone(), Some(reply)) {
+    match store.start_slide(slide.clone(), Notes::default(), Some(reply)) {
         Ok(closed) => {
             assert!(closed.is_none_or(|closed| closed.closed_at.is_some()));
             assert_eq!(store.answer("new").as_deref(), Some(reply.reply));
@@ -267,6 +267,7 @@ fn judge() -> Judge {
             sha256: "00".into(),
         },
         validation: None,
+        threshold: 0.5,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use smearscope_common::message::{
-    BrokerHealth, Drops, HealthMessage, SlideMessage, StoreHealth, Throttling,
+    BrokerHealth, Drops, HealthMessage, KeptHealth, SlideMessage, StoreHealth, Throttling,
 };
 use smearscope_common::topic::DeviceId;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::control::Control;
+use crate::kept::KeptCells;
 use crate::models::Models;
 use crate::pulse::Pulses;
 use crate::store::Store;
@@ -32,6 +33,8 @@ pub struct Board {
     pub control: Arc<Control>,
     /// Which of them are alive.
     pub pulses: Arc<Pulses>,
+    /// Cells for a second look.
+    pub kept: Arc<KeptCells>,
     store: Arc<Store>,
     started: Instant,
     started_at: Timestamp,
@@ -49,6 +52,7 @@ pub struct Stored {
     memory_mb: Option<f64>,
     written_mb: Option<f64>,
     disk_free_mb: Option<f64>,
+    cells: Option<KeptHealth>,
     /// The count of the slide at hand.
     pub slide: Option<SlideMessage>,
 }
@@ -64,13 +68,19 @@ pub struct Link {
 
 impl Board {
     /// A board that begins now.
-    pub fn new(device: DeviceId, models: Arc<Models>, store: Arc<Store>) -> Self {
+    pub fn new(
+        device: DeviceId,
+        models: Arc<Models>,
+        store: Arc<Store>,
+        kept: Arc<KeptCells>,
+    ) -> Self {
         Self {
             device,
             models,
             boot_id: Uuid::now_v7(),
             control: Arc::default(),
             pulses: Arc::default(),
+            kept,
             store,
             started: Instant::now(),
             started_at: Timestamp::now(),
@@ -107,8 +117,16 @@ impl Board {
             memory_mb: machine::memory_mb(),
             written_mb: machine::written_mb(),
             disk_free_mb: folder.and_then(|folder| machine::disk_free_mb(&folder)),
-            slide: self.store.slide(),
+            cells: self.kept.health(),
+            slide: self.slide(),
         }
+    }
+
+    /// The count of the slide at hand, with what was decided of its cells.
+    pub fn slide(&self) -> Option<SlideMessage> {
+        let mut slide = self.store.slide()?;
+        slide.reviewed = self.kept.reviewed(&slide);
+        Some(slide)
     }
 
     /// Asks the store, and waits no longer than `patience`; `None` while it hangs.
@@ -145,6 +163,7 @@ impl Board {
             memory_mb: stored.memory_mb,
             written_mb: stored.written_mb,
             disk_free_mb: stored.disk_free_mb,
+            cells: stored.cells.clone(),
         }
     }
 }
@@ -152,6 +171,7 @@ impl Board {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::kept::tests::in_memory;
     use crate::store::tests::store_in_memory;
 
     /// A board that has seen nothing yet.
@@ -167,6 +187,6 @@ pub mod tests {
     /// A board with these models and this store.
     pub fn with_models(models: Models, store: Arc<Store>) -> Board {
         let device = "scope-1".parse().unwrap();
-        Board::new(device, Arc::new(models), store)
+        Board::new(device, Arc::new(models), store, Arc::new(in_memory()))
     }
 }

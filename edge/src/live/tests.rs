@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use smearscope_common::geometry::Rect;
 use smearscope_common::image::RgbImage;
+use smearscope_common::message::Notes;
 use smearscope_common::synth::{SmearSpec, SyntheticSlide};
 
 use super::*;
@@ -255,7 +256,7 @@ fn another_slide_begins_anew() {
     bench.until(|sight| sight.verdict == Some(Verdict::SeenBefore));
     bench
         .store
-        .start_slide(Uuid::now_v7().into(), None)
+        .start_slide(Uuid::now_v7().into(), Notes::default(), None)
         .unwrap();
     let again = bench.field(PATIENT).unwrap();
     assert_ne!(first.id, again.id);

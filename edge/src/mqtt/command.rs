@@ -12,14 +12,15 @@ use serde::Serialize;
 use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
-    Command, FieldImage, InvalidCommand, ModelRollback, NoArgs, Pong, Reply, ReplyCode, Request,
-    RequestId, Resend, Resent, SlideId, SlideStart, WhichModel, WhichSlide,
+    CellsGet, Command, FieldImage, InvalidCommand, ModelRollback, NoArgs, Pong, Reply, ReplyCode,
+    Request, RequestId, Resend, Resent, SlideId, SlideNote, SlideStart, WhichModel, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
 
 use super::{Picture, to_json};
 use crate::health::Board;
+use crate::kept::KeptError;
 use crate::pulse::Pulse;
 use crate::store::{Answer, Store, StoreError};
 
@@ -68,6 +69,8 @@ enum Done {
     Result(Value),
     /// As above, already noted in the store with what it did.
     Noted(Bytes),
+    /// Something to answer that is worth no memory.
+    Fleeting(Value),
 }
 
 /// Why it wasn't done.
@@ -158,6 +161,7 @@ impl Commands {
         let mut picture = None;
         let reply = match self.carry_out(&request, &mut picture) {
             Ok(Done::Noted(reply)) => return (reply, None),
+            Ok(Done::Fleeting(result)) => return (self.reply(&id, result), None),
             Ok(Done::Result(result)) => self.reply(&id, result),
             Err(undone) => {
                 // Both are the sender's words: quoted, so that they can't pass for lines of this log.
@@ -209,20 +213,25 @@ impl Commands {
         let id = &request.request_id;
         info!("command {} ({id})", request.command);
         match command {
-            Command::SlideStart(SlideStart { id: slide }) => {
+            Command::SlideStart(SlideStart { id: slide, notes }) => {
                 let slide = slide.unwrap_or_else(SlideId::new_unique);
                 let begun = WhichSlide {
                     slide: slide.clone(),
                 };
                 self.noted(id, &begun, |answer| {
-                    self.store.start_slide(slide, Some(answer)).map(drop)
+                    self.store.start_slide(slide, notes, Some(answer)).map(drop)
                 })
             }
             Command::SlideStop => {
-                let open = self.store.slide().filter(|slide| slide.closed_at.is_none());
-                let slide = open.ok_or_else(|| in_words(StoreError::NoSlide))?.id;
+                let slide = self.open_slide()?;
                 self.noted(id, &WhichSlide { slide }, |answer| {
                     self.store.stop_slide(Some(answer)).map(drop)
+                })
+            }
+            Command::SlideNote(SlideNote { text }) => {
+                let slide = self.open_slide()?;
+                self.noted(id, &WhichSlide { slide }, |answer| {
+                    self.store.note_slide(text, answer)
                 })
             }
             Command::CapturePause => {
@@ -258,6 +267,23 @@ impl Commands {
                     bytes,
                 })))
             }
+            Command::CellsList(wanted) => {
+                let listed = self.board.kept.list(&wanted).map_err(of_cells)?;
+                Ok(Done::Result(result(&listed)))
+            }
+            Command::CellsGet(CellsGet { ids }) => {
+                let shown = self.board.kept.show(&ids).map_err(of_cells)?;
+                // As many bytes as a picture of a field: not remembered, the next one to ask gets them anew.
+                Ok(Done::Fleeting(result(&shown)))
+            }
+            Command::CellsReview(review) => {
+                let slide = self.store.slide();
+                let reviewed = self.board.kept.review(&review, slide.as_ref());
+                let reviewed = reviewed.map_err(of_cells)?;
+                // The slide's figure is another one now.
+                self.store.tell();
+                Ok(Done::Result(result(&reviewed)))
+            }
             Command::ResultsResend(Resend { from, to, series }) => {
                 let resent = self
                     .store
@@ -283,6 +309,11 @@ impl Commands {
                 boot_id: self.board.boot_id,
             }))),
         }
+    }
+
+    fn open_slide(&self) -> Result<SlideId, Undone> {
+        let open = self.store.open_slide();
+        open.ok_or_else(|| in_words(StoreError::NoSlide))
     }
 
     /// Does something of which the answer is noted in the same step.
@@ -345,6 +376,15 @@ fn in_words(error: StoreError) -> Undone {
     undone(code, error.to_string())
 }
 
+fn of_cells(error: KeptError) -> Undone {
+    let code = match error {
+        KeptError::Off => ReplyCode::NotNow,
+        KeptError::Unknown(_) => ReplyCode::BadArgs,
+        KeptError::Unusable(_) => ReplyCode::Failed,
+    };
+    undone(code, error.to_string())
+}
+
 /// Whether an answer may go to a topic that the sender named: it must not pass for something else that we say, reach
 /// another board as a command, or be no topic at all.
 fn is_safe(topic: &str, device: &DeviceId, reserved: &[String]) -> bool {
@@ -368,29 +408,34 @@ mod tests {
     use super::*;
     use crate::control::{Analysed, Control, LastField};
     use crate::health::tests::with_store;
+    use crate::kept::KeptCells;
+    use crate::kept::tests::{chosen, field};
     use crate::pulse::Stage;
     use crate::store::tests::{commit, store_in_memory};
     use rumqttc::v5::mqttbytes::QoS;
     use serde_json::json;
     use smearscope_common::image::RgbImage;
+    use smearscope_common::message::KeptReason;
     use uuid::Uuid;
 
     struct Bench {
         commands: Commands,
         store: Arc<Store>,
         control: Arc<Control>,
+        kept: Arc<KeptCells>,
     }
 
     fn board() -> Bench {
         let store = Arc::new(store_in_memory());
         let board = Arc::new(with_store(Arc::clone(&store)));
-        let control = Arc::clone(&board.control);
+        let (control, kept) = (Arc::clone(&board.control), Arc::clone(&board.kept));
         let pulse = Arc::new(Arc::clone(&board.pulses).begin(Stage::Delivery));
         let commands = Commands::new(board, Arc::clone(&store), pulse, 80, &[]);
         Bench {
             commands,
             store,
             control,
+            kept,
         }
     }
 
@@ -479,6 +524,81 @@ mod tests {
                 .parse::<Uuid>()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_slide_has_the_notes_that_were_said_last() {
+        let mut board = board();
+        let noted = board.run("a", "slide.note", json!({ "text": "thin edge" }));
+        assert_eq!(noted["ok"], true, "{noted}");
+        assert_eq!(board.store.slide().unwrap().notes.as_str(), "thin edge");
+        board.run("b", "slide.start", json!({ "id": "B", "notes": "second" }));
+        assert_eq!(board.store.slide().unwrap().notes.as_str(), "second");
+        board.run("c", "slide.note", json!({ "text": "" }));
+        assert_eq!(board.store.slide().unwrap().notes.as_str(), "");
+        board.run("d", "slide.stop", json!({}));
+        let none = board.run("e", "slide.note", json!({ "text": "late" }));
+        assert_eq!(none["code"], "not_now");
+        let long = board.run("f", "slide.note", json!({ "text": "x".repeat(1001) }));
+        assert_eq!(long["code"], "bad_args");
+    }
+
+    #[test]
+    fn kept_cells_are_listed_shown_and_decided_on() {
+        let mut board = board();
+        let slide = board.store.slide().unwrap().id;
+        let cells = [
+            chosen(KeptReason::Suspicious, 0.9),
+            chosen(KeptReason::Random, 0.1),
+        ];
+        board.kept.keep(&field(1, Some(slide.as_str())), &cells);
+        let listed = board.run("a", "cells.list", json!({ "decided": false, "limit": 1 }));
+        let result = &listed["result"];
+        assert_eq!(
+            (&result["total"], &result["more"]),
+            (&json!(2), &json!(true))
+        );
+        let id = result["cells"][0]["id"].clone();
+        let shown = board.run("b", "cells.get", json!({ "ids": [id] }));
+        assert!(
+            shown["result"]["cells"][0]["picture"].is_string(),
+            "{shown}"
+        );
+        let changes = board.store.changes();
+        let reviewed = board.run(
+            "c",
+            "cells.review",
+            json!({ "id": id, "verdict": "uninfected", "by": "A. Otieno" }),
+        );
+        let result = &reviewed["result"];
+        assert_eq!(result["decision"]["by"], "A. Otieno", "{reviewed}");
+        assert_eq!(
+            (&result["slide"], &result["reviewed"]["rejected"]),
+            (&json!(slide), &json!(1))
+        );
+        assert!(
+            changes.has_changed().unwrap(),
+            "the slide's figure is another one"
+        );
+        for (id, command, args, code) in [
+            (
+                "d",
+                "cells.review",
+                json!({ "id": Uuid::nil(), "verdict": null }),
+                "bad_args",
+            ),
+            (
+                "e",
+                "cells.list",
+                json!({ "after": Uuid::nil() }),
+                "bad_args",
+            ),
+            ("f", "cells.get", json!({ "ids": [] }), "bad_args"),
+        ] {
+            assert_eq!(board.run(id, command, args)["code"], code);
+        }
+        let missing = board.run("g", "cells.get", json!({ "ids": [Uuid::nil()] }));
+        assert_eq!(missing["result"]["missing"], json!([Uuid::nil()]));
     }
 
     #[test]

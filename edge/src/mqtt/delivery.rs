@@ -88,7 +88,7 @@ impl Delivery {
         ends: Ends,
     ) -> Self {
         let mut slide = Newest::default();
-        slide.set(store.slide().as_ref().map(to_json));
+        slide.set(board.slide().as_ref().map(to_json));
         let mut model = Newest::default();
         model.set(Some(of_models(&board)));
         Self {
@@ -158,7 +158,7 @@ impl Delivery {
     /// The store has changed: there may be more results, and another slide.
     pub(super) fn store_changed(&mut self) {
         self.outbox.changed();
-        self.slide.set(self.store.slide().as_ref().map(to_json));
+        self.slide.set(self.board.slide().as_ref().map(to_json));
     }
 
     /// Another model decides, or there is news of one.

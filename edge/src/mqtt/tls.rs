@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::exit::{OrBadInput, bad_input};
 use crate::named_file::NamedFile;
+use crate::pem::{certificates, not_together, private_key};
 
 /// A client certificate with its key.
 #[derive(Clone, Debug)]
@@ -63,39 +62,17 @@ impl ClientIdentity {
     fn show_in(&self, config: WithoutIdentity) -> anyhow::Result<ClientConfig> {
         let (certificate, key) = (&self.certificate, &self.key);
         let chain = certificates(certificate, "client certificate")?;
-        let secret = key.read_secret("client key")?;
-        // Why it is none isn't passed on: that might quote from it.
-        let private = PrivateKeyDer::from_pem_slice(secret.expose().as_bytes()).map_err(|_| {
-            bad_input(format!(
-                "the client key {key} has no private key in PEM, or an encrypted one, which nobody could open at \
-                 start: `openssl pkey` writes it plain"
-            ))
-        })?;
+        let private = private_key(key, "client key")?;
         config
             .with_client_auth_cert(chain, private)
-            .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    bad_input(format!("the client key {key} is not that of the client certificate {certificate}"))
-                }
-                error => bad_input(format!(
-                    "the client certificate {certificate} with the client key {key} cannot be used: {error}"
-                )),
+            .map_err(|error| {
+                not_together(
+                    error,
+                    ("client certificate", certificate),
+                    ("client key", key),
+                )
             })
     }
-}
-
-fn certificates(file: &NamedFile, what: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let text = file.read(what)?;
-    let found = CertificateDer::pem_slice_iter(text.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .with_context(|| format!("the {what} {file} is no sound PEM"))
-        .or_bad_input()?;
-    if found.is_empty() {
-        return Err(bad_input(format!(
-            "the {what} {file} has no certificate in PEM (BEGIN CERTIFICATE)"
-        )));
-    }
-    Ok(found)
 }
 
 fn given_roots(file: &NamedFile) -> anyhow::Result<RootCertStore> {

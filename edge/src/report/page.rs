@@ -261,6 +261,9 @@ fn counting(m: &SlideMessage) -> Vec<Fact> {
         .iter()
         .map(|away| format!("{}: {}", in_words(&away.cause), whole(away.frames)));
     facts.push(fact("Pictures not analysed", listed(away)));
+    if !m.notes.as_str().is_empty() {
+        facts.push(fact("Notes", m.notes.as_str().into()));
+    }
     facts
 }
 

@@ -23,13 +23,16 @@ fn report(id: &str, rules: &Rules, fields: u64, parasitized: u64) -> Report {
     let judge = judge((2105, 2123));
     let mut slide = Slide::new(id.parse().unwrap());
     for field in 0..fields {
-        slide.add(&Seen {
-            not_counted: (field % 5 == 0).then_some(NotCounted {
-                cause: "overlap",
-                cells: 13,
-            }),
-            ..seen(&judge, 100, parasitized)
-        });
+        slide.add(
+            1,
+            &Seen {
+                not_counted: (field % 5 == 0).then_some(NotCounted {
+                    cause: "overlap",
+                    cells: 13,
+                }),
+                ..seen(&judge, 100, parasitized)
+            },
+        );
     }
     slide.turn_away("out_of_focus");
     Report {
@@ -131,7 +134,7 @@ fn each_outcome_has_its_words() {
     let of = |fields: u64, parasitized: u64| {
         let mut slide = Slide::new(SlideId::new_unique());
         for _ in 0..fields {
-            slide.add(&seen(&judge, 100, parasitized));
+            slide.add(1, &seen(&judge, 100, parasitized));
         }
         let report = Report {
             message: slide.closed().message(&rules(5000)),

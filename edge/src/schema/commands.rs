@@ -4,8 +4,9 @@ use schemars::generate::Contract;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 use smearscope_common::message::{
-    FieldImage, ModelHistory, ModelList, ModelRollback, NoArgs, Pong, Reply, Request, Resend,
-    Resent, SlideStart, WhichModel, WhichSlide,
+    CellReviewed, CellsGet, CellsList, CellsListed, CellsReview, CellsShown, FieldImage,
+    ModelHistory, ModelList, ModelRollback, NoArgs, Pong, Reply, Request, Resend, Resent,
+    SlideNote, SlideStart, WhichModel, WhichSlide,
 };
 
 use super::json::{generator, root};
@@ -33,7 +34,7 @@ impl Described {
 }
 
 /// Every command.
-pub const COMMANDS: [Described; 11] = [
+pub const COMMANDS: [Described; 15] = [
     Described {
         name: "slide.start",
         summary: "Begin a slide; the one that is open is closed.",
@@ -44,6 +45,12 @@ pub const COMMANDS: [Described; 11] = [
         name: "slide.stop",
         summary: "Close the slide; what comes then is analysed and joins none.",
         args: define::<NoArgs>,
+        answer: Some(define::<WhichSlide>),
+    },
+    Described {
+        name: "slide.note",
+        summary: "Replace the notes of the slide that is open; they name no patient.",
+        args: define::<SlideNote>,
         answer: Some(define::<WhichSlide>),
     },
     Described {
@@ -69,6 +76,24 @@ pub const COMMANDS: [Described; 11] = [
         summary: "Publish the picture of the last field on `image/field`.",
         args: define::<NoArgs>,
         answer: Some(define::<FieldImage>),
+    },
+    Described {
+        name: "cells.list",
+        summary: "Tell which cells are kept for a second look, the most suspicious first.",
+        args: define::<CellsList>,
+        answer: Some(define::<CellsListed>),
+    },
+    Described {
+        name: "cells.get",
+        summary: "Show what kept cells look like.",
+        args: define::<CellsGet>,
+        answer: Some(define::<CellsShown>),
+    },
+    Described {
+        name: "cells.review",
+        summary: "Note what a person decided of a kept cell, or take that back.",
+        args: define::<CellsReview>,
+        answer: Some(define::<CellReviewed>),
     },
     Described {
         name: "results.resend",
@@ -143,21 +168,26 @@ pub fn reply() -> Value {
 mod tests {
     use super::*;
     use smearscope_common::message::Command;
+    use uuid::Uuid;
 
     /// Which entry describes a command: a new one doesn't compile without a place here.
     fn place(command: Command) -> usize {
         match command {
             Command::SlideStart(_) => 0,
             Command::SlideStop => 1,
-            Command::CapturePause => 2,
-            Command::CaptureResume => 3,
-            Command::CaptureOnce => 4,
-            Command::ImageGet => 5,
-            Command::ResultsResend(_) => 6,
-            Command::ModelList => 7,
-            Command::ModelHistory => 8,
-            Command::ModelRollback(_) => 9,
-            Command::Ping => 10,
+            Command::SlideNote(_) => 2,
+            Command::CapturePause => 3,
+            Command::CaptureResume => 4,
+            Command::CaptureOnce => 5,
+            Command::ImageGet => 6,
+            Command::CellsList(_) => 7,
+            Command::CellsGet(_) => 8,
+            Command::CellsReview(_) => 9,
+            Command::ResultsResend(_) => 10,
+            Command::ModelList => 11,
+            Command::ModelHistory => 12,
+            Command::ModelRollback(_) => 13,
+            Command::Ping => 14,
         }
     }
 
@@ -166,6 +196,9 @@ mod tests {
         for (i, described) in COMMANDS.iter().enumerate() {
             let args = match described.name {
                 "results.resend" => json!({"from": 1, "to": 2}),
+                "slide.note" => json!({"text": "thick at the edge"}),
+                "cells.get" => json!({"ids": [Uuid::nil()]}),
+                "cells.review" => json!({"id": Uuid::nil(), "verdict": null}),
                 _ => json!({}),
             };
             let request = json!({"request_id": "r", "command": described.name, "args": args});
@@ -188,6 +221,10 @@ mod tests {
         let rules = request["allOf"].as_array().unwrap();
         assert_eq!(rules.len(), COMMANDS.len());
         let needs_args = rules.iter().filter(|r| r["then"].get("required").is_some());
-        assert_eq!(needs_args.count(), 1, "only `results.resend` needs `args`");
+        assert_eq!(
+            needs_args.count(),
+            4,
+            "those with arguments that can't be left out"
+        );
     }
 }

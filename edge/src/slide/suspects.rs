@@ -56,19 +56,19 @@ pub fn most_suspicious(
     found
         .into_iter()
         .take(wanted.most)
-        .filter_map(|cell| Some((cell, cut_out(field, cell.bbox)?)))
-        .map(|(cell, picture)| {
+        .filter_map(|cell| Some((cell, with_margin(field, cell.bbox)?)))
+        .map(|(cell, place)| {
             Ok(Suspect {
                 bbox: cell.bbox,
                 p_parasitized: cell.p_parasitized,
-                picture: encode_jpeg(&picture, QUALITY)?,
+                picture: encode_jpeg(&part(field, place), QUALITY)?,
             })
         })
         .collect()
 }
 
 /// The box with its margin, as far as that lies in the field; `None` where nothing of it does.
-fn cut_out(field: &RgbImage, bbox: Rect) -> Option<RgbImage> {
+pub fn with_margin(field: &RgbImage, bbox: Rect) -> Option<Rect> {
     let range = |start: u32, length: u32, end: u32| {
         if start >= end || length == 0 {
             return None;
@@ -84,9 +84,14 @@ fn cut_out(field: &RgbImage, bbox: Rect) -> Option<RgbImage> {
     };
     let (x, w) = range(bbox.x, bbox.w, field.width())?;
     let (y, h) = range(bbox.y, bbox.h, field.height())?;
-    Some(RgbImage::from_fn(w, h, |i, j| {
-        *field.get_pixel(x + i, y + j)
-    }))
+    Some(Rect { x, y, w, h })
+}
+
+/// A part of the field, which must lie within it.
+pub fn part(field: &RgbImage, part: Rect) -> RgbImage {
+    RgbImage::from_fn(part.w, part.h, |x, y| {
+        *field.get_pixel(part.x + x, part.y + y)
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub fn judge(specificity: (u64, u64)) -> Judge {
             sensitivity: Rate::new(1800, 2000).unwrap(),
             specificity: Rate::new(specificity.0, specificity.1).unwrap(),
         }),
+        threshold: 0.5,
     }
 }
 
@@ -48,7 +49,7 @@ fn it_adds_up_and_becomes_sufficient_at_the_cell_that_was_asked_for() {
     let (rules, judge) = (rules(100), judge((2000, 2000)));
     let mut slide = slide();
     let mut add = |cells, parasitized| {
-        slide.add(&seen(&judge, cells, parasitized));
+        slide.add(1, &seen(&judge, cells, parasitized));
         slide.message(&rules)
     };
     let empty = add(0, 0);
@@ -91,7 +92,7 @@ fn a_clean_slide_under_a_model_of_specificity_0_965_reads_below_the_limit_and_no
     let mut slide = slide();
     for field in 0..60 {
         // 3.5 % on average.
-        slide.add(&seen(&judge, 100, 3 + field % 2));
+        slide.add(1, &seen(&judge, 100, 3 + field % 2));
     }
     let message = slide.message(&rules);
     assert_eq!(message.state, SlideState::BelowDetectionLimit);
@@ -119,7 +120,7 @@ fn it_is_corrected_only_by_rates_of_this_site() {
     let judge = judge((1930, 2000));
     let mut slide = slide();
     for _ in 0..50 {
-        slide.add(&seen(&judge, 100, 10));
+        slide.add(1, &seen(&judge, 100, 10));
     }
     let at = |site: Option<&str>| {
         let rules = Rules {
@@ -146,11 +147,11 @@ fn where_nothing_is_known_of_the_model_no_limit_is_known() {
     };
     let mut first = judge((1930, 2000));
     let mut mixed = slide();
-    mixed.add(&seen(&first, 100, 0));
+    mixed.add(1, &seen(&first, 100, 0));
     assert_eq!(mixed.message(&rules).state, SlideState::BelowDetectionLimit);
     let mut second = first.clone();
     second.model.sha256 = "01".into();
-    mixed.add(&seen(&second, 50, 0));
+    mixed.add(1, &seen(&second, 50, 0));
     let message = mixed.message(&rules);
     let used: Vec<_> = message
         .models
@@ -163,7 +164,7 @@ fn where_nothing_is_known_of_the_model_no_limit_is_known() {
 
     first.validation = None;
     let mut unknown = slide();
-    unknown.add(&seen(&first, 100, 0));
+    unknown.add(1, &seen(&first, 100, 0));
     let message = unknown.message(&rules);
     assert_eq!(
         (message.detection_limit, message.state),
@@ -175,14 +176,17 @@ fn where_nothing_is_known_of_the_model_no_limit_is_known() {
 fn what_is_not_counted_is_told_by_cause() {
     let judge = judge((1930, 2000));
     let mut slide = slide();
-    slide.add(&Seen {
-        not_counted: Some(NotCounted {
-            cause: "overlap",
-            cells: 20,
-        }),
-        focus: 30.0,
-        ..seen(&judge, 80, 2)
-    });
+    slide.add(
+        1,
+        &Seen {
+            not_counted: Some(NotCounted {
+                cause: "overlap",
+                cells: 20,
+            }),
+            focus: 30.0,
+            ..seen(&judge, 80, 2)
+        },
+    );
     // Nothing of it joins: it is no field of the slide, and its focus says nothing.
     let crowded = Seen {
         not_counted: Some(NotCounted {
@@ -193,9 +197,9 @@ fn what_is_not_counted_is_told_by_cause() {
         ..seen(&judge, 0, 0)
     };
     assert!(!crowded.joins());
-    slide.add(&crowded);
-    slide.add(&crowded);
-    slide.add(&seen(&judge, 100, 3));
+    slide.add(1, &crowded);
+    slide.add(1, &crowded);
+    slide.add(1, &seen(&judge, 100, 3));
     for _ in 0..5 {
         slide.turn_away("moving");
     }
@@ -248,7 +252,7 @@ fn a_tally_reads_back_and_an_impossible_one_is_known() {
     let judge = judge((1930, 2000));
     let mut slide = slide();
     for parasitized in 0..7 {
-        slide.add(&seen(&judge, 100, parasitized));
+        slide.add(1, &seen(&judge, 100, parasitized));
     }
     slide.turn_away("moving");
     let tally = slide.tally_now();

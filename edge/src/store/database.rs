@@ -1,14 +1,10 @@
 //! One SQLite database of results: how it is opened and read.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::types::{FromSql, ToSql, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use smearscope_common::message::{Drops, SlideId};
 use tracing::warn;
 use uuid::Uuid;
@@ -18,13 +14,12 @@ use super::step::Step;
 use super::{Kind, Message};
 use crate::failpoint;
 use crate::slide::{Rules, Slide};
+use crate::sqlite::{Trouble, private_file, set_up};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
 /// Where the names of the damaged files are noted that were taken over.
 const TAKEN_OVER: &str = "taken_over";
-/// How long another process may still hold the file, such as one that is being killed.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// Up to this size, every page and index of a file is checked when it is opened: seconds on a board's card. Those of most
 /// boards are smaller.
@@ -33,40 +28,6 @@ const CHECKED_BYTES: u64 = 64 << 20;
 /// Larger counts and numbers than any board makes, and JSON's last exact one: what is beyond is damage, and could not be
 /// counted on from.
 pub(super) const MAX_COUNT: i64 = 1 << 53;
-
-/// What is wrong with a database.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// Another process has it.
-    #[error("another program uses it")]
-    InUse,
-    /// Its bytes are no database any more.
-    #[error("it is damaged ({0})")]
-    Damaged(String),
-    /// It can't be read or written now.
-    #[error("{0}")]
-    Unusable(String),
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            // Our statements are always the same: one that doesn't fit the tables (`Unknown` is SQLITE_ERROR), or is kept
-            // from a row by another, has met what we never made.
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::Unknown
-                | ErrorCode::ConstraintViolation
-                | ErrorCode::TypeMismatch,
-            ) => Self::Damaged(error.to_string()),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
-            Some(_) => Self::Unusable(error.to_string()),
-            // No error of SQLite's, but of what we found in it: a missing row, a text for a number.
-            None => Self::Damaged(error.to_string()),
-        }
-    }
-}
 
 /// An open database.
 pub(super) struct Database {
@@ -77,27 +38,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the database of a file, or makes one; nobody else can open it until this one is dropped.
     pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
-        let cannot = |error: std::io::Error| Trouble::Unusable(error.to_string());
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .map_err(cannot)?;
-        }
-        // Made by us and not by SQLite, so that nobody else can read what was found in someone's blood.
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-        {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(cannot(error)),
-            _ => {}
-        }
+        private_file(path)?;
         Self::prepare(Connection::open(path)?)
     }
 
@@ -406,17 +347,6 @@ impl Database {
         let names = self.note(TAKEN_OVER)?.unwrap_or_default();
         Ok(names.lines().any(|known| known == name))
     }
-}
-
-/// How every connection works.
-fn set_up(connection: &Connection) -> Result<(), Trouble> {
-    connection.busy_timeout(BUSY)?;
-    // Exclusive: one daemon for a store, and no file of shared memory beside it.
-    connection.execute_batch(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-         PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;",
-    )?;
-    Ok(())
 }
 
 /// Looks for what would be in the way of every later step, so that the file is set aside at once.

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use smearscope_common::message::{Drops, SlideId, SlideMessage};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::database::{Database, Trouble, used_bytes};
+use super::database::{Database, used_bytes};
 use super::step::{Limits, Pruned, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
 use crate::failpoint;
 use crate::report::{self, Report};
 use crate::slide::{Slide, Wanted};
+use crate::sqlite::{Trouble, set_aside};
 
 /// How long a disk that can't take results is left alone before it is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(30);
@@ -432,30 +432,6 @@ fn one_step<T>(
     let done = work(&step, series)?;
     step.commit()?;
     Ok(done)
-}
-
-/// Renames a database with the files that belong to it.
-fn set_aside(path: &Path) -> Result<PathBuf, Trouble> {
-    let with = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let stamp = Timestamp::now().as_second();
-    let aside = (0..)
-        .map(|n| with(&format!(".damaged-{}", stamp + n)))
-        .find(|aside| !aside.exists())
-        .expect("some second is free");
-    let unusable = |error: std::io::Error| Trouble::Unusable(error.to_string());
-    std::fs::rename(path, &aside).map_err(unusable)?;
-    for suffix in ["-wal", "-journal"] {
-        let mut name = aside.as_os_str().to_owned();
-        name.push(suffix);
-        if with(suffix).exists() {
-            std::fs::rename(with(suffix), name).map_err(unusable)?;
-        }
-    }
-    Ok(aside)
 }
 
 /// Whether a file can be made beside `path`, or its folder can.

@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use smearscope_common::message::{Drops, SlideId, SlideMessage, StoreHealth, StoreState};
+use smearscope_common::message::{Drops, Notes, SlideId, SlideMessage, StoreHealth, StoreState};
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::topic::Topic;
 use tokio::sync::watch;
@@ -29,8 +29,9 @@ use uuid::Uuid;
 
 use crate::report;
 use crate::slide::{Rules, Seen, Slide, Wanted};
+use crate::sqlite::Trouble;
+use database::Database;
 pub(crate) use database::checksum;
-use database::{Database, Trouble};
 use homes::{Homes, memory};
 pub(crate) use slides::checksum as slide_checksum;
 
@@ -228,7 +229,7 @@ impl Store {
                 counted: joined.as_ref().map_or(Counts::default(), |_| seen.counted),
             };
             if let Some(slide) = joined {
-                slide.add(seen);
+                slide.add(place.seq, seen);
                 step.write_slide(slide)?;
                 let suspects = &seen.suspects[..seen.suspects.len().min(report_cells)];
                 step.add_suspects(&slide.id, place.seq, suspects, report_cells)?;
@@ -273,13 +274,14 @@ impl Store {
             .map(|slide| slide.message(&inner.options.rules))
     }
 
-    /// Begins a slide under the id and closes the one that is open; gives the closed one's count.
+    /// Begins a slide under the id with these notes and closes the one that is open; gives the closed one's count.
     ///
     /// # Errors
     /// [`StoreError::SlideExists`] or [`StoreError::Unusable`].
     pub fn start_slide(
         &self,
         id: SlideId,
+        notes: Notes,
         answer: Option<Answer<'_>>,
     ) -> Result<Option<SlideMessage>, StoreError> {
         let mut inner = self.lock();
@@ -290,7 +292,9 @@ impl Store {
         if known {
             return Err(StoreError::SlideExists(id));
         }
-        let closed = inner.change_slide(Some(Slide::new(id)), answer)?;
+        let mut slide = Slide::new(id);
+        slide.note(notes);
+        let closed = inner.change_slide(Some(slide), answer)?;
         drop(inner);
         self.changed.send_replace(());
         self.write_reports();
@@ -311,6 +315,30 @@ impl Store {
         self.changed.send_replace(());
         self.write_reports();
         closed.ok_or(StoreError::NoSlide)
+    }
+
+    /// Says something of the slide that is open, in place of what was said before.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSlide`] or [`StoreError::Unusable`].
+    pub fn note_slide(&self, notes: Notes, answer: Answer<'_>) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let open = inner.slide.clone().filter(Slide::is_open);
+        let mut slide = open.ok_or(StoreError::NoSlide)?;
+        slide.note(notes);
+        inner.write(|step, _| {
+            step.write_slide(&slide)?;
+            step.write_answer(answer.request_id, answer.reply)
+        })?;
+        inner.slide = Some(slide);
+        drop(inner);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Tells of a change of what belongs to the slide and is not kept here.
+    pub fn tell(&self) {
+        self.changed.send_replace(());
     }
 
     /// Writes the files of the reports whose slides are closed. What fails is tried again by [`Store::maintain`].

@@ -8,12 +8,13 @@ use smearscope_common::message::{SlideId, SlideMessage};
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, Trouble};
+use super::database::{Database, MAX_COUNT};
 use super::step::Step;
 use crate::failpoint;
 use crate::mqtt::to_json;
 use crate::report::{Report, ReportedCell};
 use crate::slide::{Rules, Slide, Suspect, Tally};
+use crate::sqlite::Trouble;
 
 /// The columns that [`slide`] reads.
 pub(super) const COLUMNS: &str =

@@ -138,11 +138,16 @@ fn a_closed_slide_is_reported_and_takes_no_more_fields() {
     assert_eq!(store.slide().unwrap().fields, 1);
     assert!(matches!(store.stop_slide(None), Err(StoreError::NoSlide)));
     assert!(matches!(
-        store.start_slide(closed.id.clone(), None),
+        store.start_slide(closed.id.clone(), Notes::default(), None),
         Err(StoreError::SlideExists(_))
     ));
     let next = SlideId::from(Uuid::from_u128(3));
-    assert_eq!(store.start_slide(next.clone(), None).unwrap(), None);
+    assert_eq!(
+        store
+            .start_slide(next.clone(), Notes::default(), None)
+            .unwrap(),
+        None
+    );
     assert_eq!(commit(&store).slide, Some(next));
     let kinds: Vec<_> = all_pending(&store).iter().map(|m| m.kind).collect();
     assert_eq!(kinds, [Kind::Field, Kind::Report, Kind::Field, Kind::Field]);
@@ -161,7 +166,9 @@ fn a_slide_that_was_stopped_stays_so_where_none_begins_by_itself() {
     let store = by_hand();
     assert_eq!((store.slide(), commit(&store).slide), (None, None));
     let by_name: SlideId = "ward-3_17".parse().unwrap();
-    store.start_slide(by_name.clone(), None).unwrap();
+    store
+        .start_slide(by_name.clone(), Notes::default(), None)
+        .unwrap();
     drop(store);
     let store = by_hand();
     assert_eq!(commit(&store).slide, Some(by_name));
@@ -587,7 +594,9 @@ fn a_slide_left_open_on_a_disk_that_could_not_be_read_is_closed_with_its_report(
         reply: b"{}",
     };
     let new = SlideId::from(Uuid::from_u128(5));
-    store.start_slide(new.clone(), Some(answer)).unwrap();
+    store
+        .start_slide(new.clone(), Notes::default(), Some(answer))
+        .unwrap();
     std::fs::remove_dir(file(&dir)).unwrap();
     std::fs::rename(&aside, file(&dir)).unwrap();
     store.lock().retry_at = Instant::now();
@@ -770,7 +779,7 @@ fn power_cut_child() {
             reply: b"{}",
         };
         store
-            .start_slide(SlideId::new_unique(), Some(answer))
+            .start_slide(SlideId::new_unique(), Notes::default(), Some(answer))
             .unwrap();
         log(format!("started {request}"));
         for message in all_pending(&store).into_iter().take(4) {
@@ -976,7 +985,9 @@ fn a_report_that_can_t_be_written_is_written_later_and_is_what_was_published() {
     commit_with(&store, 0, &[suspect(0.8)]);
     // A file where the folder should be.
     std::fs::write(reports(&file(&dir)), "").unwrap();
-    store.start_slide("B".parse().unwrap(), None).unwrap();
+    store
+        .start_slide("B".parse().unwrap(), Notes::default(), None)
+        .unwrap();
     store.maintain(|| {});
     drop(store);
     std::fs::remove_file(reports(&file(&dir))).unwrap();
@@ -1024,7 +1035,9 @@ fn reports_of_slides_that_were_closed_in_memory_follow_to_the_disk() {
     assert_eq!(store.health().0.state, StoreState::Memory);
     commit_with(&store, 0, &[suspect(0.7)]);
     let closed = store.stop_slide(None).unwrap().id;
-    store.start_slide("B".parse().unwrap(), None).unwrap();
+    store
+        .start_slide("B".parse().unwrap(), Notes::default(), None)
+        .unwrap();
     commit_with(&store, 0, &[suspect(0.4)]);
     assert!(!reports(&file(&dir)).exists());
     std::fs::remove_dir(file(&dir)).unwrap();
@@ -1041,7 +1054,9 @@ fn a_damaged_report_is_given_up_and_blocks_no_other() {
     let store = open(&dir);
     std::fs::write(reports(&file(&dir)), "").unwrap();
     let first = store.slide().unwrap().id;
-    store.start_slide("B".parse().unwrap(), None).unwrap();
+    store
+        .start_slide("B".parse().unwrap(), Notes::default(), None)
+        .unwrap();
     store.stop_slide(None).unwrap();
     drop(store);
     std::fs::remove_file(reports(&file(&dir))).unwrap();

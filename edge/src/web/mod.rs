@@ -1,82 +1,112 @@
-//! What the board serves over HTTP: `/metrics`, `/healthz`, and in a demo the live page.
+//! What the board serves over HTTP to whom may see it ([`access`]): the page, its way to the broker inside this program,
+//! the last field, the reports of slides, `/metrics` and `/healthz`.
 
+mod access;
+mod board;
 mod page;
+mod tunnel;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use subtle::ConstantTimeEq;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use crate::exit::bad_input;
 use crate::health::Board;
-use crate::metrics;
-use crate::mqtt::to_json;
-use crate::named_file::Secret;
-use crate::supervisor::longest_silence;
 
+pub use access::{Access, HashedPassword};
 pub use page::BrokerInfo;
 
 /// Who comes when so many are there waits.
-const MOST_CONNECTIONS: usize = 32;
-/// The store must answer within this time: it may hang.
+const MOST_CONNECTIONS: usize = 64;
+/// Pages that are joined with the broker inside this program.
+const MOST_TUNNELS: usize = 32;
+/// The store and the broker must answer within this time: they may hang.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest time for a request's head.
+/// The longest time for a request's head, and for the handshake of TLS.
 const HEAD: Duration = Duration::from_secs(10);
 /// The longest time that a client may keep a connection: who reads slowly, or not at all, keeps others out.
 const CONNECTION: Duration = Duration::from_secs(60);
+/// The most bytes that a client may send: a password.
+const MOST_BODY: usize = 4 << 10;
 /// How long after an address could not be had it is tried again: it may come with the network.
 const AGAIN: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// The page runs its own code only, and talks to its own server and to brokers. Its own copy of this policy is stricter.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+     connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// What is served.
 pub struct Site {
     board: Arc<Board>,
-    /// [`BrokerInfo`] as JSON, where the page is served.
-    page: Option<Bytes>,
-    /// What a client must show.
-    token: Option<Secret>,
+    access: Access,
+    tls: Option<Arc<ServerConfig>>,
+    /// What the page is told of its broker.
+    info: BrokerInfo,
+    /// The WebSocket of the broker inside this program.
+    broker: Option<SocketAddr>,
+    tunnels: Arc<Semaphore>,
+    /// Where the reports of slides are.
+    reports: Option<PathBuf>,
 }
 
 impl Site {
-    /// Metrics and health of a board, to whoever shows the token, if there is one.
-    pub fn new(board: Arc<Board>, token: Option<Secret>) -> Self {
+    /// A board's page and figures. `url` is the broker's WebSocket as the page is to find it, if it isn't the one inside this
+    /// program, whose address is `broker`.
+    pub fn new(
+        board: Arc<Board>,
+        access: Access,
+        url: Option<String>,
+        broker: Option<SocketAddr>,
+        reports: Option<PathBuf>,
+    ) -> Self {
         Self {
+            info: BrokerInfo {
+                url: url.or(broker.map(|_| "mqtt".into())),
+                device: board.device.clone(),
+                reports: reports.is_some(),
+                login: access.has_login(),
+            },
             board,
-            page: None,
-            token,
+            access,
+            tls: None,
+            broker,
+            tunnels: Arc::new(Semaphore::new(MOST_TUNNELS)),
+            reports,
         }
     }
 
-    /// The page, too.
-    pub fn with_page(self, broker: &BrokerInfo) -> Self {
-        Self {
-            page: Some(to_json(broker)),
-            ..self
-        }
+    /// The same, encrypted.
+    pub fn with_tls(self, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Serves to whom comes.
     pub fn serve(self, listener: TcpListener) -> AbortOnDropHandle<()> {
-        AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(self))))
+        AbortOnDropHandle::new(tokio::spawn(accept(listener, self)))
     }
 
     /// Serves at an address as soon as that can be had.
@@ -88,7 +118,7 @@ impl Site {
                     Ok(listener) => break listener,
                     Err(error) => {
                         if !std::mem::replace(&mut is_told, true) {
-                            warn!("cannot serve metrics at {address}: {error}; it is tried again");
+                            warn!("cannot serve the page at {address}: {error}; it is tried again");
                         }
                         sleep(AGAIN).await;
                     }
@@ -96,76 +126,75 @@ impl Site {
             };
             // Any free one may have been asked for.
             let address = listener.local_addr().unwrap_or(address);
-            info!("metrics at http://{address}/metrics");
-            accept(listener, Arc::new(self)).await;
+            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            info!("the page is at {scheme}://{address}/, metrics at {scheme}://{address}/metrics");
+            accept(listener, self).await;
         }))
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let (method, path) = (request.method(), request.uri().path());
-        if method != Method::GET && method != Method::HEAD {
-            let mut response = said(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        if !self.lets_in(request.headers()) {
-            let mut response = said(StatusCode::UNAUTHORIZED, "a token is needed");
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        }
-        let mut response = match path {
-            "/metrics" => self.metrics().await,
-            "/healthz" => self.health(),
-            _ => match self
-                .page
-                .as_ref()
-                .and_then(|broker| page::find(path, broker))
-            {
-                Some((kind, body)) => respond(StatusCode::OK, kind, body),
-                None => said(StatusCode::NOT_FOUND, "no such page"),
-            },
-        };
-        if method == Method::HEAD {
-            *response.body_mut() = Full::default();
-        }
-        response
-    }
-
-    fn lets_in(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else {
-            return true;
-        };
-        let shown = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        // In a time that tells nothing of how much of it was right.
-        shown.is_some_and(|shown| shown.ct_eq(token.expose().as_bytes()).into())
-    }
-
-    async fn metrics(&self) -> Response<Full<Bytes>> {
-        let stored = self.board.stored_within(PATIENCE).await;
-        let text = metrics::text(&self.board, stored.as_ref());
-        respond(StatusCode::OK, metrics::CONTENT_TYPE, text.into())
-    }
-
-    fn health(&self) -> Response<Full<Bytes>> {
-        match self.board.pulses.hung(longest_silence()) {
-            None => said(StatusCode::OK, "ok"),
-            Some((stage, silence)) => {
-                let (stage, seconds) = (stage.name(), silence.as_secs());
-                let what = format!("the {stage} has not stirred for {seconds} s");
-                said(StatusCode::SERVICE_UNAVAILABLE, &what)
-            }
-        }
     }
 }
 
-async fn accept(listener: TcpListener, site: Arc<Site>) {
+/// What answers at which path.
+fn router(site: Arc<Site>) -> Router {
+    let info = crate::mqtt::to_json(&site.info);
+    let broker = move || {
+        let info = info.clone();
+        async move { ([(CONTENT_TYPE, "application/json")], info) }
+    };
+    Router::new()
+        .route("/metrics", get(board::metrics))
+        .route("/healthz", get(board::health))
+        .route("/field.jpg", get(board::field))
+        .route("/slides/", get(board::reports))
+        .route("/slides/{file}", get(board::report))
+        .route("/broker.json", get(broker))
+        .route("/mqtt", get(tunnel::open))
+        .route("/logout", post(access::logout))
+        .fallback_service(get(page::file))
+        .layer(from_fn_with_state(Arc::clone(&site), access::check))
+        // From here on for everyone.
+        .route("/login", get(access::login_page).post(access::login))
+        .route("/login.css", get(page::style))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(from_fn(access::same_site))
+        .layer(from_fn(guarded))
+        .with_state(site)
+}
+
+/// What every answer says to a browser.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        // Another version of the program may stand at this address tomorrow.
+        (CACHE_CONTROL, "no-cache"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn accept(listener: TcpListener, site: Site) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let tls = site.tls.clone().map(TlsAcceptor::from);
+    let router = router(Arc::new(site));
     loop {
         let permit = Arc::clone(&room)
             .acquire_owned()
@@ -180,38 +209,37 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
                 continue;
             }
         };
-        let site = Arc::clone(&site);
+        let (tls, router) = (tls.clone(), router.clone());
         tokio::spawn(async move {
-            let answer = service_fn(|request| {
-                let site = Arc::clone(&site);
-                async move { Ok::<_, Infallible>(site.answer(request).await) }
-            });
-            // The timer ends connections that never finish their request.
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), answer);
-            if let Ok(Err(error)) = timeout(CONNECTION, served).await {
-                debug!("a request ended: {error}");
+            match tls {
+                None => serve(stream, router).await,
+                Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => serve(stream, router).await,
+                    Ok(Err(error)) => debug!("a TLS handshake failed: {error}"),
+                    Err(_) => debug!("a TLS handshake took too long"),
+                },
             }
             drop(permit);
         });
     }
 }
 
-fn said(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
-    respond(status, TEXT, format!("{words}\n").into())
+/// Answers one client. What it makes of its connection by an upgrade goes on by itself.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    // The timer ends connections that never finish their request.
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    if let Ok(Err(error)) = timeout(CONNECTION, served).await {
+        debug!("a request ended: {error}");
+    }
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Another version of the program may stand at this address tomorrow.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+/// A sentence as an answer.
+fn say(status: StatusCode, words: &str) -> Response {
+    (status, [(CONTENT_TYPE, TEXT)], format!("{words}\n")).into_response()
 }
 
 /// Listens at the address of the page.

@@ -102,7 +102,7 @@ fn what_is_wrong_in_the_environment_names_the_variable() {
         (
             "MQTT_MAX_MB",
             "64",
-            "unknown key `max_mb` in [mqtt]; did you mean SMEARSCOPE_MODEL_MAX_MB or SMEARSCOPE_STORE_MAX_MB?",
+            "unknown key `max_mb` in [mqtt]; did you mean SMEARSCOPE_MODEL_MAX_MB, SMEARSCOPE_STORE_MAX_MB or SMEARSCOPE_CELLS_MAX_MB?",
         ),
         (
             "STORE_QQ",

@@ -198,6 +198,7 @@ fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
         memory_mb: None,
         written_mb: None,
         disk_free_mb: None,
+        cells: None,
     })
 }
 
@@ -340,7 +341,7 @@ fn a_percentage_goes_with_its_interval() {
 #[test]
 fn each_press_of_a_button_is_a_new_command_that_the_board_reads() {
     let buttons = [
-        ("slide_start", Command::SlideStart(SlideStart { id: None })),
+        ("slide_start", Command::SlideStart(SlideStart::default())),
         ("slide_stop", Command::SlideStop),
         ("capture_pause", Command::CapturePause),
         ("capture_resume", Command::CaptureResume),
