@@ -12,7 +12,10 @@ export function viewOf(hash: string, hasDevice: boolean): ViewName {
 
 export const addressOf = (view: ViewName): string => `#/${view}`;
 
-/** The page of a device, with all else that the address says kept. The browser loads it anew, so nothing of another device stays. */
+/**
+ * The page of a device, with all else that the address says kept. The browser loads it anew, so
+ * nothing of another device stays.
+ */
 export function addressOfDevice(search: string, device: string, view: ViewName = "live"): string {
   const query = new URLSearchParams(search);
   query.set("device", device);

@@ -1,6 +1,5 @@
 // What all views share: the shell, the connection, the device, ages.
 
-import { en, fr } from "./format";
 import { phrase, type Phrase } from "./phrase";
 
 export const common = {
@@ -151,17 +150,8 @@ export const common = {
     fr: "Cette carte n’indique aucun broker qu’un navigateur puisse atteindre. Indiquez-en un dans l’adresse de la page : ?broker=ws://hôte:port",
   },
 
-  // The cell's label, and counts of cells.
+  // The cell's label.
   parasitized: { en: "parasitized", fr: "parasitée" },
   uninfected: { en: "uninfected", fr: "non parasitée" },
-  redCells: phrase<[n: number]>({
-    en: (n) => en.plural(n, "red cell", "red cells"),
-    fr: (n) => fr.plural(n, "hématie", "hématies"),
-  }),
-  fields: phrase<[n: number]>({
-    en: (n) => en.plural(n, "field", "fields"),
-    fr: (n) => fr.plural(n, "champ", "champs"),
-  }),
   unknown: { en: "not known", fr: "inconnu" },
-  unknownYet: { en: "not known yet", fr: "pas encore connu" },
 };

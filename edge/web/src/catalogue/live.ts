@@ -232,7 +232,7 @@ export const live = {
     fr: (ago, seconds) =>
       `${ago} ; l’horloge de l’appareil avance de ${fr.integer(seconds)} s sur celle de cet ordinateur`,
   }),
-} satisfies Record<string, unknown>;
+};
 
 /** What the board's gate says of a frame. A newer board may have words that stand in no catalogue. */
 export const gate = {

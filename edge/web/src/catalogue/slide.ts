@@ -225,6 +225,10 @@ export const slide = {
   notesSaved: { en: "Saved", fr: "Enregistré" },
   notesUnsaved: { en: "Not saved", fr: "Non enregistré" },
   notesNone: { en: "No notes.", fr: "Pas de notes." },
+  notesFirst: {
+    en: "Its notes are not saved, and can't be saved afterwards.",
+    fr: "Ses notes ne sont pas enregistrées et ne pourront plus l’être ensuite.",
+  },
   notesTooLate: {
     en: "The slide was closed before these notes were saved. They can't be saved any more.",
     fr: "La lame a été fermée avant l’enregistrement de ces notes. Elles ne peuvent plus être enregistrées.",

@@ -111,11 +111,21 @@ export function FieldStage({ picture, boxed, chosen, onChoose }: Props) {
         {stage && boxed && chosen && <Label cell={chosen} field={boxed} stage={stage} viewport={viewport} />}
       </div>
       <div class="stage-tools" hidden={picture === null}>
-        <button type="button" class="button small" aria-label={say(live.zoomOut)} onClick={() => stage && zoomBy(stage, 1 / STEP)}>
+        <button
+          type="button"
+          class="button small"
+          aria-label={say(live.zoomOut)}
+          onClick={() => stage && zoomBy(stage, 1 / STEP)}
+        >
           −
         </button>
         <output class="zoom">{say(live.zoomed, viewport.zoom)}</output>
-        <button type="button" class="button small" aria-label={say(live.zoomIn)} onClick={() => stage && zoomBy(stage, STEP)}>
+        <button
+          type="button"
+          class="button small"
+          aria-label={say(live.zoomIn)}
+          onClick={() => stage && zoomBy(stage, STEP)}
+        >
           +
         </button>
         <button type="button" class="button small" onClick={() => stage?.look(WHOLE)}>

@@ -7,7 +7,15 @@ import { live } from "../catalogue/live";
 import { say, type Phrase } from "../catalogue/phrase";
 import type { Received, Station } from "../station";
 import type { FieldMessage } from "../messages/field";
-import { cellSizeWords, countedWords, countsWords, focusFigure, overlapWords, receivedWords, takenWords } from "./words";
+import {
+  cellSizeWords,
+  countedWords,
+  countsWords,
+  focusFigure,
+  overlapWords,
+  receivedWords,
+  takenWords,
+} from "./words";
 
 function Row({ id, term, children }: { id: string; term: Phrase<string>; children: ComponentChildren }) {
   return (

@@ -33,7 +33,12 @@ function LightTrail({ station, now }: { station: Station; now: number }) {
   const high = heightOf(BURNT_OUT, 1, LIGHT);
   const low = heightOf(DIM, 1, LIGHT);
   return (
-    <svg viewBox={`0 0 ${LIGHT.width} ${LIGHT.height}`} preserveAspectRatio="none" class="trail light" aria-hidden="true">
+    <svg
+      viewBox={`0 0 ${LIGHT.width} ${LIGHT.height}`}
+      preserveAspectRatio="none"
+      class="trail light"
+      aria-hidden="true"
+    >
       <rect class="trail-fine" x="0" y={high} width={LIGHT.width} height={low - high} />
       <path class="trail-line" d={line} />
     </svg>

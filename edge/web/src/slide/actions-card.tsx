@@ -9,6 +9,7 @@ import { slide as wording } from "../catalogue/slide";
 import { isSlideId } from "../messages/checks";
 import { parseWhichSlide, type SlideMessage } from "../messages/slide";
 import { Dialog } from "../ui/dialog";
+import { drafts } from "./notes";
 import { toGo } from "./words";
 
 interface Props {
@@ -124,6 +125,7 @@ export function ActionsCard({ slide, asker, canAsk, report }: Props) {
           {(close) => (
             <>
               <p>{say(wording.closeSays, open.counts.cells, toGo(open))}</p>
+              {!drafts.of(open.id, open.notes ?? "").isSaved && <p class="error">{say(wording.notesFirst)}</p>}
               <div class="buttons">
                 <button type="button" class="button primary" onClick={() => confirm(close)}>
                   {say(asked === "start" ? wording.start : wording.stop)}

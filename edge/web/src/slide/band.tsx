@@ -67,7 +67,14 @@ export function Band({ slide }: { slide: SlideMessage }) {
                 <text x={MARGIN} y={y + 13} class="band-name">
                   {say(name)}
                 </text>
-                <rect class="band-range" x={x(value.low)} y={y + 19} width={Math.max(x(value.high) - x(value.low), 2)} height={14} rx={2} />
+                <rect
+                  class="band-range"
+                  x={x(value.low)}
+                  y={y + 19}
+                  width={Math.max(x(value.high) - x(value.low), 2)}
+                  height={14}
+                  rx={2}
+                />
                 <path class="band-mark" d={`M${x(value.percent)} ${y + 16}v20m0 -16l6 6l-6 6l-6 -6z`} />
               </g>
             );

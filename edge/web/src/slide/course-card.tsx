@@ -54,7 +54,7 @@ function Drawing({ slide, width }: { slide: SlideMessage; width: number }) {
 }
 
 function Table({ course }: { course: readonly CoursePoint[] }) {
-  const { integer, ofHundred } = local();
+  const { integer, decimal, ofHundred } = local();
   return (
     <details class="no-print">
       <summary>{say(wording.asTable)}</summary>
@@ -78,7 +78,7 @@ function Table({ course }: { course: readonly CoursePoint[] }) {
                   <td>{integer(point.cells)}</td>
                   <td>{integer(point.parasitized)}</td>
                   <td>{ofHundred(point.percent, decimals)}</td>
-                  <td>{say(wording.range, local().decimal(point.low, decimals), local().decimal(point.high, decimals))}</td>
+                  <td>{say(wording.range, decimal(point.low, decimals), decimal(point.high, decimals))}</td>
                 </tr>
               );
             })}

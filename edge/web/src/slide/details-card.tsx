@@ -41,7 +41,10 @@ export function DetailsCard({ slide, device }: { slide: SlideMessage; device: st
               say(wording.falsePositives, limit.falsePositives.percent, limit.dataset),
             ]),
           ],
-          [wording.designEffect, slide.designEffect === null ? null : say(wording.designEffectValue, slide.designEffect)],
+          [
+            wording.designEffect,
+            slide.designEffect === null ? null : say(wording.designEffectValue, slide.designEffect),
+          ],
           [wording.focus, focus && say(wording.focusValue, focusFigure(focus.mean), focusFigure(focus.min))],
           [wording.leftOut, lines(leftOutWords(slide))],
           [wording.turnedAway, lines(turnedAwayWords(slide))],

@@ -1,6 +1,6 @@
 // The notes of the slide: written here, kept on the board.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import type { Asker } from "../ask";
 import { ToldLine, useCommand } from "../board/command-button";
@@ -8,10 +8,7 @@ import { say } from "../catalogue/phrase";
 import { slide as wording } from "../catalogue/slide";
 import { MAX_NOTES, parseWhichSlide, type SlideMessage } from "../messages/slide";
 import { Pill } from "../ui/pill";
-import { Drafts, isTooLong, lengthOf } from "./notes";
-
-/** As long as the page, which is about one device only. */
-const drafts = new Drafts();
+import { drafts, isTooLong, lengthOf } from "./notes";
 
 /** Asks before the page is left with notes that are not saved. */
 function useUnsavedWarning(isUnsaved: boolean): void {
@@ -72,7 +69,11 @@ function Editor({ slide, asker, canAsk }: Props) {
         </button>
         <Pill
           id="notes-state"
-          saying={isSaved ? { tone: "good", text: say(wording.notesSaved) } : { tone: "wait", text: say(wording.notesUnsaved) }}
+          saying={
+            isSaved
+              ? { tone: "good", text: say(wording.notesSaved) }
+              : { tone: "wait", text: say(wording.notesUnsaved) }
+          }
         />
       </div>
       <ToldLine told={told?.tone === "good" ? null : told} />
@@ -92,7 +93,7 @@ function Closed({ slide }: { slide: SlideMessage }) {
 
 export function NotesCard({ slide, asker, canAsk }: Props) {
   // A draft that the board has meanwhile is none any more: another page may change the notes next.
-  useMemo(() => {
+  useEffect(() => {
     if (drafts.of(slide.id, slide.notes ?? "").isSaved) {
       drafts.drop(slide.id);
     }
@@ -105,7 +106,11 @@ export function NotesCard({ slide, asker, canAsk }: Props) {
       <div class="head">
         <h2 id="notes-title">{say(wording.notes)}</h2>
       </div>
-      {slide.closedAt ? <Closed slide={slide} /> : <Editor key={slide.id} slide={slide} asker={asker} canAsk={canAsk} />}
+      {slide.closedAt ? (
+        <Closed slide={slide} />
+      ) : (
+        <Editor key={slide.id} slide={slide} asker={asker} canAsk={canAsk} />
+      )}
       <p class="notes-text print-only">{slide.notes === "" ? say(wording.notesNone) : slide.notes}</p>
     </section>
   );

@@ -25,3 +25,6 @@ export class Drafts {
     this.drafts.delete(slide);
   }
 }
+
+/** As long as the page, which is about one device only. */
+export const drafts = new Drafts();
