@@ -23,13 +23,14 @@ export function overridesOf(search: string): Overrides {
   return { broker: query.get("broker") || null, device: query.get("device") || null };
 }
 
-/** A path such as `/mqtt` is meant on the page's own host, with TLS where the page has it. */
+/** A path, such as `mqtt` beside the page or `/mqtt` on its host, is meant with TLS where the page has it. */
 function absolute(url: string, page: string): string {
-  if (!url.startsWith("/") || url.startsWith("//")) {
+  // A colon has an address or what somebody took for one; neither is a path.
+  if (url.includes(":") || url.startsWith("//")) {
     return url;
   }
-  const { protocol, host } = new URL(page);
-  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}${url}`;
+  const { protocol, host, pathname } = new URL(url, page);
+  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}${pathname}`;
 }
 
 function checked(url: string | null, device: string | null, reports: boolean): Parsed<Config> {

@@ -27,13 +27,16 @@ describe("configuration", () => {
     expect(await readConfig(overridesOf(""), PAGE, file({ url: "ws://h" }))).toMatchObject({ ok: true, value: { device: null } });
   });
 
-  it("means a path on the page's own host, with TLS where the page has it", async () => {
+  it("means a path beside the page or on its own host, with TLS where the page has it", async () => {
     const from = async (page: string, url: string) => {
       const got = await readConfig(overridesOf(""), page, file({ url }));
       return got.ok ? got.value.url : got.reason;
     };
     expect(await from("http://board.local:8787/x/#/live", "/mqtt")).toBe("ws://board.local:8787/mqtt");
     expect(await from("https://board.local/", "/a/mqtt")).toBe("wss://board.local/a/mqtt");
+    expect(await from("http://board.local/?x=1#/live", "mqtt")).toBe("ws://board.local/mqtt");
+    expect(await from("https://clinic.org/boards/3/", "mqtt")).toBe("wss://clinic.org/boards/3/mqtt");
+    expect(await from("http://board.local/", "127.0.0.1:9001")).toContain("does not begin with ws://");
     expect(await from("https://board.local/", "//elsewhere/mqtt")).toContain("does not begin with ws://");
   });
 
