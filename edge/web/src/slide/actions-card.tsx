@@ -107,16 +107,18 @@ export function ActionsCard({ slide, asker, canAsk, report }: Props) {
         </div>
       </form>
       <ToldLine told={told} />
-      <div class="buttons">
-        <button type="button" class="button" onClick={() => print()} hidden={slide === null}>
-          {say(wording.print)}
-        </button>
-        {report !== null && (
-          <a class="button" href={report}>
-            {say(wording.report)}
-          </a>
-        )}
-      </div>
+      {slide && (
+        <div class="buttons">
+          <button type="button" class="button" onClick={() => print()}>
+            {say(wording.print)}
+          </button>
+          {report !== null && (
+            <a class="button" href={report}>
+              {say(wording.report)}
+            </a>
+          )}
+        </div>
+      )}
       {asked && open && (
         <Dialog
           title={say(asked === "start" ? wording.startAsk : wording.stopAsk, open.id)}
