@@ -1,12 +1,16 @@
 // Where the page finds its broker and its device: `broker.json` beside it, or the page's own URL.
 
-import { isDeviceId, type Parsed } from "./messages";
+import { common } from "./catalogue/common";
+import { say } from "./catalogue/phrase";
+import { isDeviceId, type Parsed } from "./messages/checks";
 
 export interface Config {
   /** `null`: the board says that it has no broker that a browser can reach. */
   url: string | null;
   /** `null`: the user chooses among the devices that the broker knows. */
   device: string | null;
+  /** Whether the page's own server has the reports of closed slides, as `slides/<id>.html`. */
+  reports: boolean;
 }
 
 export interface Overrides {
@@ -19,7 +23,17 @@ export function overridesOf(search: string): Overrides {
   return { broker: query.get("broker") || null, device: query.get("device") || null };
 }
 
-function checked(url: string | null, device: string | null): Parsed<Config> {
+/** A path, such as `mqtt` beside the page or `/mqtt` on its host, is meant with TLS where the page has it. */
+function absolute(url: string, page: string): string {
+  // A colon has an address or what somebody took for one; neither is a path.
+  if (url.includes(":") || url.startsWith("//")) {
+    return url;
+  }
+  const { protocol, host, pathname } = new URL(url, page);
+  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}${pathname}`;
+}
+
+function checked(url: string | null, device: string | null, reports: boolean): Parsed<Config> {
   if (url !== null) {
     let scheme = "";
     try {
@@ -28,45 +42,41 @@ function checked(url: string | null, device: string | null): Parsed<Config> {
       // The sentence below says it.
     }
     if (scheme !== "ws:" && scheme !== "wss:") {
-      return { ok: false, reason: `The broker address "${url}" does not begin with ws:// or wss://.` };
+      return { ok: false, reason: say(common.brokerNotWebSocket, url) };
     }
   }
   if (device !== null && !isDeviceId(device)) {
-    return {
-      ok: false,
-      reason: `The device name "${device}" is not 1 to 64 letters, digits, underscores or hyphens.`,
-    };
+    return { ok: false, reason: say(common.deviceName, device) };
   }
-  return { ok: true, value: { url, device } };
+  return { ok: true, value: { url, device, reports } };
 }
 
 /**
  * `loadFile` is asked for the parsed `broker.json` only where the URL names no broker, so that the
  * page works on a web server that has no such file. A broker named in the URL doesn't take over
- * the file's device: that device lives on another broker.
+ * the file's device: that device lives on another broker. `page`: the page's own address.
  */
 export async function readConfig(
   overrides: Overrides,
+  page: string,
   loadFile: () => Promise<unknown>,
 ): Promise<Parsed<Config>> {
   if (overrides.broker !== null) {
-    return checked(overrides.broker, overrides.device);
+    return checked(overrides.broker, overrides.device, false);
   }
   let file: unknown;
   try {
     file = await loadFile();
   } catch {
-    return {
-      ok: false,
-      reason:
-        "The page found no readable broker.json beside it. Name a broker in the page's address: ?broker=ws://host:port",
-    };
+    return { ok: false, reason: say(common.noBrokerFile) };
   }
-  const { url, device } = (typeof file === "object" && file !== null ? file : {}) as Record<string, unknown>;
+  const { url, device, reports } = (typeof file === "object" && file !== null ? file : {}) as Record<string, unknown>;
   if ((typeof url !== "string" && url !== null) || (typeof device !== "string" && device != null)) {
-    return { ok: false, reason: 'broker.json is not of the form {"url": text or null, "device": text}.' };
+    return { ok: false, reason: say(common.badBrokerFile) };
   }
-  return checked(url, overrides.device ?? device ?? null);
+  const named = overrides.device ?? device ?? null;
+  // The server's reports are those of its own board, whatever the broker knows besides.
+  return checked(url === null ? null : absolute(url, page), named, reports === true && named === device);
 }
 
 /** The broker's address as it may be shown: without a user name, a password or a query. */

@@ -2,7 +2,8 @@
 // dashed line and by a marker above it, so that it is found without colour vision.
 
 import { place, type Size } from "./geometry";
-import type { Box, Cell, FieldMessage } from "./messages";
+import type { Box } from "./messages/checks";
+import type { FieldMessage } from "./messages/field";
 
 /** Chosen to stand out from a Giemsa stain in both themes: the picture has no dark mode. */
 const PARASITIZED = "#a8003b";
@@ -50,7 +51,7 @@ function marker(pen: Pen, box: Box): void {
   pen.fill();
 }
 
-export function drawOther(pen: Pen, box: Box): void {
+function drawOther(pen: Pen, box: Box): void {
   outline(pen, box, 2);
   pen.globalAlpha = 0.55;
   pen.setLineDash([1, 3]);
@@ -60,7 +61,7 @@ export function drawOther(pen: Pen, box: Box): void {
   pen.globalAlpha = 1;
 }
 
-export function drawUninfected(pen: Pen, box: Box): void {
+function drawUninfected(pen: Pen, box: Box): void {
   outline(pen, box, Math.min(box[2], box[3]) / 3);
   pen.setLineDash([]);
   pen.lineWidth = 1;
@@ -68,14 +69,14 @@ export function drawUninfected(pen: Pen, box: Box): void {
   pen.stroke();
 }
 
-export function drawParasitized(pen: Pen, box: Box): void {
+function drawParasitized(pen: Pen, box: Box): void {
   outline(pen, box, 0);
   strokeTwice(pen, 3, PARASITIZED, [7, 4]);
   marker(pen, box);
 }
 
 /** Thin, dashed and dim, its marker hollow: seen in this field, but not counted for it. */
-export function drawCountedBefore(pen: Pen, box: Box, parasitized: boolean): void {
+function drawCountedBefore(pen: Pen, box: Box, parasitized: boolean): void {
   outline(pen, box, parasitized ? 0 : Math.min(box[2], box[3]) / 3);
   pen.globalAlpha = 0.65;
   pen.setLineDash([4, 3]);
@@ -94,29 +95,34 @@ export function drawChosen(pen: Pen, box: Box): void {
   strokeTwice(pen, 2, "#000000", []);
 }
 
+/** Whether a box lies on the part of the drawing that is seen. */
+const isSeen = ([x, y, w, h]: Box, [left, top, width, height]: Box): boolean =>
+  x < left + width && x + w > left && y < top + height && y + h > top;
+
 /**
- * Draws the boxes of `field` onto a drawing of `size` screen pixels and answers how many cells it
- * boxed. Parasitized cells come last, so that no neighbour's line crosses theirs.
+ * Draws the boxes of `field` that lie in `seen` onto a drawing of `size` screen pixels. Parasitized
+ * cells come last, so that no neighbour's line crosses theirs.
  */
-export function drawBoxes(pen: Pen, field: FieldMessage, size: Size, chosen: Cell | null): number {
+export function drawBoxes(pen: Pen, field: FieldMessage, size: Size, seen: Box): void {
   for (const other of field.others) {
-    drawOther(pen, place(other, field, size));
+    const box = place(other, field, size);
+    if (isSeen(box, seen)) {
+      drawOther(pen, box);
+    }
   }
   for (const parasitized of [false, true]) {
     for (const cell of field.cells) {
-      if (cell.parasitized === parasitized) {
-        if (cell.countedBefore) {
-          drawCountedBefore(pen, place(cell.bbox, field, size, parasitized ? 2 : 0), parasitized);
-        } else if (parasitized) {
-          drawParasitized(pen, place(cell.bbox, field, size, 2));
-        } else {
-          drawUninfected(pen, place(cell.bbox, field, size));
-        }
+      const box = place(cell.bbox, field, size, parasitized ? 2 : 0);
+      if (cell.parasitized !== parasitized || !isSeen(box, seen)) {
+        continue;
+      }
+      if (cell.countedBefore) {
+        drawCountedBefore(pen, box, parasitized);
+      } else if (parasitized) {
+        drawParasitized(pen, box);
+      } else {
+        drawUninfected(pen, box);
       }
     }
   }
-  if (chosen) {
-    drawChosen(pen, place(chosen.bbox, field, size, 7));
-  }
-  return field.cells.length;
 }

@@ -1,6 +1,7 @@
 // From pixels of the field to pixels of the screen and back.
 
-import type { Box, Cell } from "./messages";
+import type { Box } from "./messages/checks";
+import type { Cell } from "./messages/field";
 
 export interface Size {
   width: number;
@@ -16,11 +17,6 @@ export function sameShape(field: Size, picture: Size): boolean {
   }
   const ratio = (field.width * picture.height) / (field.height * picture.width);
   return Math.abs(ratio - 1) <= ASPECT_TOLERANCE;
-}
-
-/** The size on screen of a picture that fills the width it is given. */
-export function fitWidth(picture: Size, width: number): Size {
-  return { width, height: Math.round((width * picture.height) / picture.width) };
 }
 
 /** A field's box on a drawing of that size, `grow` screen pixels larger on each side. */

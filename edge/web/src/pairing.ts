@@ -2,7 +2,7 @@
 // topics with different guarantees (a picture may be lost or thinned out, a result may be delayed),
 // so either may be ahead of the other.
 
-import type { FieldMessage } from "./messages";
+import type { FieldMessage } from "./messages/field";
 
 /**
  * How long a picture that is ahead of its result waits behind the last complete pair. The two are

@@ -1,22 +1,17 @@
 // All that the page knows, and the rules by which a message changes it. No DOM, no network, no
 // clock of its own.
 
+import { common } from "./catalogue/common";
+import { say } from "./catalogue/phrase";
+import type { LinkState } from "./link";
+import type { Parsed } from "./messages/checks";
+import { parseField, type FieldMessage } from "./messages/field";
+import { parseLive, type LiveMessage } from "./messages/live";
+import { parsePicture, type Picture } from "./messages/picture";
+import { parseSlide, type SlideMessage } from "./messages/slide";
+import { parseStatus, type StatusMessage } from "./messages/status";
 import { Trail } from "./trail";
-import {
-  parseField,
-  parseLive,
-  parsePicture,
-  parseSlide,
-  parseStatus,
-  isDeviceId,
-  type FieldMessage,
-  type LiveMessage,
-  type Parsed,
-  type Picture,
-  type SlideMessage,
-  type StatusMessage,
-} from "./messages";
-import { alarmWords, type LinkState } from "./words";
+import { alarmWords } from "./words";
 
 /** A value with the moment and the connection it came by. */
 export interface Received<T> {
@@ -31,17 +26,9 @@ const STATUS_PATIENCE_MS = 3000;
 /** A camera is told of twice a second; after this long without a word nothing is known of now. */
 const LIVE_PATIENCE_MS = 3000;
 
-/** A broker full of names must not fill the page. */
-const MAX_DEVICES = 200;
-
-const STATUS_TOPIC = /^smearscope\/([^/]+)\/status$/;
-
-/** The topics of one device, or those that tell which devices there are. */
-export function topicsFor(device: string | null): string[] {
-  return device === null
-    ? ["smearscope/+/status"]
-    : ["status", "live", "field", "slide", "image/field"].map((leaf) => `smearscope/${device}/${leaf}`);
-}
+/** What is heard of the device that the page is about. */
+export const topicsOf = (device: string): string[] =>
+  ["status", "live", "field", "slide", "image/field"].map((leaf) => `smearscope/${device}/${leaf}`);
 
 export class Station {
   link: LinkState = { is: "starting" };
@@ -50,10 +37,9 @@ export class Station {
   field: Received<FieldMessage> | null = null;
   /** What the camera saw last; `null` where the device never told, because its fields come from no camera. */
   live: Received<LiveMessage> | null = null;
-  /** The focus of the last minute. */
-  readonly trail = new Trail(LIVE_PATIENCE_MS);
-  /** Where no device is given: those the broker knows. */
-  readonly devices = new Map<string, StatusMessage>();
+  /** Focus and light of the last minute. */
+  readonly focusTrail = new Trail(LIVE_PATIENCE_MS);
+  readonly lightTrail = new Trail(LIVE_PATIENCE_MS);
   /** Per topic: why the last message there was ignored. A good message there clears it. */
   readonly problems = new Map<string, string>();
   ignored = 0;
@@ -62,7 +48,7 @@ export class Station {
   private session = 0;
   private connectedAt = 0;
 
-  constructor(readonly device: string | null) {}
+  constructor(readonly device: string) {}
 
   setLink(link: LinkState, now: number): void {
     if (link.is === "connected") {
@@ -70,7 +56,6 @@ export class Station {
       this.connectedAt = now;
       // What is retained comes again at once; until then it is not known.
       this.status = null;
-      this.devices.clear();
     }
     this.link = link;
   }
@@ -82,10 +67,6 @@ export class Station {
     userProperties: Record<string, unknown>,
     now: number,
   ): { field?: FieldMessage; picture?: Picture } {
-    if (this.device === null) {
-      this.takeDevice(topic, payload);
-      return {};
-    }
     // An empty payload is how MQTT forgets a retained message.
     const cleared = payload.byteLength === 0;
     if (cleared) {
@@ -110,7 +91,8 @@ export class Station {
         const live = cleared ? null : this.good(topic, parseLive(payload, this.device));
         if (live) {
           this.live = { value: live, at: now, session: this.session };
-          this.trail.add(live.focus, now);
+          this.focusTrail.add(live.focus, now);
+          this.lightTrail.add(live.exposure, now);
         }
         return {};
       }
@@ -145,9 +127,7 @@ export class Station {
 
   /** Why the figures on the page are not live, for all of them; `null` when they are. */
   alarm(now: number): string | null {
-    return this.device === null
-      ? alarmWords(this.link, null, false, null)
-      : alarmWords(this.link, this.status, this.heard(now), this.lostCamera());
+    return alarmWords(this.link, this.status, this.heard(now), this.lostCamera());
   }
 
   /** Whether what is known of the camera is not of now. It comes unretained, so that its age alone tells. */
@@ -181,27 +161,12 @@ export class Station {
       return null;
     }
     if (!this.isLive()) {
-      return "not live";
+      return say(common.staleNotLive);
     }
     if (this.field.session !== this.session) {
-      return "from before the connection was lost";
+      return say(common.staleConnection);
     }
-    return this.field.value.bootId === this.status?.bootId ? null : "from before the device restarted";
-  }
-
-  private takeDevice(topic: string, payload: Uint8Array): void {
-    const device = STATUS_TOPIC.exec(topic)?.[1];
-    if (device === undefined || !isDeviceId(device)) {
-      return;
-    }
-    if (payload.byteLength === 0) {
-      this.devices.delete(device);
-      return;
-    }
-    const status = this.good(topic, parseStatus(payload, device));
-    if (status && (this.devices.has(device) || this.devices.size < MAX_DEVICES)) {
-      this.devices.set(device, status);
-    }
+    return this.field.value.bootId === this.status?.bootId ? null : say(common.staleRestart);
   }
 
   private good<T>(topic: string, parsed: Parsed<T>): T | null {

@@ -1,5 +1,5 @@
-// The focus of the last minute. Whoever turns the knob looks for the peak of this figure, and knows
-// that it was one only after having turned too far.
+// A figure of the camera over the last minute. Whoever turns the knob looks for the peak of the
+// focus, and knows that it was one only after having turned too far.
 
 import type { Size } from "./geometry";
 
@@ -13,12 +13,12 @@ const MARGIN = 10;
 
 interface Sample {
   at: number;
-  focus: number | null;
+  value: number | null;
 }
 
 export interface Best {
   at: number;
-  focus: number;
+  value: number;
 }
 
 /** The way of an SVG path, and where on it the best value is. */
@@ -27,6 +27,10 @@ export interface TrailDrawing {
   best: { x: number; y: number } | null;
 }
 
+/** The height of a value where `top` stands at the upper edge and 0 at the lower. */
+export const heightOf = (value: number, top: number, size: Size): number =>
+  size.height - MARGIN - (value / (top || 1)) * (size.height - 2 * MARGIN);
+
 export class Trail {
   private samples: Sample[] = [];
 
@@ -34,38 +38,37 @@ export class Trail {
   constructor(private readonly gap: number) {}
 
   /** `null`: there was no picture, which ends the line. */
-  add(focus: number | null, at: number): void {
-    this.samples.push({ at, focus });
+  add(value: number | null, at: number): void {
+    this.samples.push({ at, value });
     this.samples = this.lastMinute(at).slice(-MAX_SAMPLES);
   }
 
   /** The highest of the last minute, of equal ones the last; `null` where there is none. */
   best(now: number): Best | null {
     let best: Best | null = null;
-    for (const { at, focus } of this.lastMinute(now)) {
-      if (focus !== null && focus >= (best?.focus ?? 0)) {
-        best = { at, focus };
+    for (const { at, value } of this.lastMinute(now)) {
+      if (value !== null && value >= (best?.value ?? 0)) {
+        best = { at, value };
       }
     }
     return best;
   }
 
-  /** The minute from left to right, 0 at the lower edge and the best at the upper. */
-  drawing(now: number, size: Size): TrailDrawing {
+  /** The minute from left to right, 0 at the lower edge and `top`, else the best, at the upper. */
+  drawing(now: number, size: Size, top?: number): TrailDrawing {
     const best = this.best(now);
-    const scale = (size.height - 2 * MARGIN) / (best?.focus || 1);
-    const place = ({ at, focus }: Best): { x: number; y: number } => ({
+    const place = ({ at, value }: Best): { x: number; y: number } => ({
       x: size.width - MARGIN - ((now - at) / SPAN_MS) * (size.width - 2 * MARGIN),
-      y: size.height - MARGIN - focus * scale,
+      y: heightOf(value, top ?? best?.value ?? 1, size),
     });
     let line = "";
     let last: number | null = null;
-    for (const { at, focus } of this.lastMinute(now)) {
-      if (focus === null) {
+    for (const { at, value } of this.lastMinute(now)) {
+      if (value === null) {
         last = null;
         continue;
       }
-      const { x, y } = place({ at, focus });
+      const { x, y } = place({ at, value });
       const isJoined = last !== null && at - last < this.gap;
       // A step of no length, or a lone value would be no line and so not seen.
       line += `${isJoined ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${isJoined ? "" : "h0"}`;

@@ -3,27 +3,49 @@ import { describe, expect, it } from "vitest";
 import { overridesOf, readConfig, showable } from "../src/config";
 
 const file = (value: unknown) => () => Promise.resolve(value);
+const PAGE = "http://board.local/page/";
 const absent = () => Promise.reject(new Error("404"));
 
 describe("configuration", () => {
   it("comes from broker.json", async () => {
-    const got = await readConfig(overridesOf(""), file({ url: "ws://127.0.0.1:9001/mqtt", device: "demo" }));
-    expect(got).toEqual({ ok: true, value: { url: "ws://127.0.0.1:9001/mqtt", device: "demo" } });
+    const got = await readConfig(overridesOf(""), PAGE, file({ url: "ws://127.0.0.1:9001/mqtt", device: "demo" }));
+    expect(got).toEqual({ ok: true, value: { url: "ws://127.0.0.1:9001/mqtt", device: "demo", reports: false } });
   });
 
   it("lets the page's address name another device on the same broker", async () => {
-    const got = await readConfig(overridesOf("?device=b"), file({ url: "ws://h:1", device: "a" }));
-    expect(got).toEqual({ ok: true, value: { url: "ws://h:1", device: "b" } });
+    const got = await readConfig(overridesOf("?device=b"), PAGE, file({ url: "ws://h:1", device: "a" }));
+    expect(got).toEqual({ ok: true, value: { url: "ws://h:1", device: "b", reports: false } });
   });
 
   it("takes a broker from the page's address without asking for the file or its device", async () => {
-    const got = await readConfig(overridesOf("?broker=wss://h/x"), absent);
-    expect(got).toEqual({ ok: true, value: { url: "wss://h/x", device: null } });
+    const got = await readConfig(overridesOf("?broker=wss://h/x"), PAGE, absent);
+    expect(got).toEqual({ ok: true, value: { url: "wss://h/x", device: null, reports: false } });
   });
 
   it("accepts a board without a broker and one without a device", async () => {
-    expect(await readConfig(overridesOf(""), file({ url: null, device: "a" }))).toMatchObject({ ok: true, value: { url: null } });
-    expect(await readConfig(overridesOf(""), file({ url: "ws://h" }))).toMatchObject({ ok: true, value: { device: null } });
+    expect(await readConfig(overridesOf(""), PAGE, file({ url: null, device: "a" }))).toMatchObject({ ok: true, value: { url: null } });
+    expect(await readConfig(overridesOf(""), PAGE, file({ url: "ws://h" }))).toMatchObject({ ok: true, value: { device: null } });
+  });
+
+  it("means a path beside the page or on its own host, with TLS where the page has it", async () => {
+    const from = async (page: string, url: string) => {
+      const got = await readConfig(overridesOf(""), page, file({ url }));
+      return got.ok ? got.value.url : got.reason;
+    };
+    expect(await from("http://board.local:8787/x/#/live", "/mqtt")).toBe("ws://board.local:8787/mqtt");
+    expect(await from("https://board.local/", "/a/mqtt")).toBe("wss://board.local/a/mqtt");
+    expect(await from("http://board.local/?x=1#/live", "mqtt")).toBe("ws://board.local/mqtt");
+    expect(await from("https://clinic.org/boards/3/", "mqtt")).toBe("wss://clinic.org/boards/3/mqtt");
+    expect(await from("http://board.local/", "127.0.0.1:9001")).toContain("does not begin with ws://");
+    expect(await from("https://board.local/", "//elsewhere/mqtt")).toContain("does not begin with ws://");
+  });
+
+  it("offers the reports of the page's own board only", async () => {
+    const load = file({ url: "/mqtt", device: "a", reports: true });
+    expect(await readConfig(overridesOf(""), PAGE, load)).toMatchObject({ value: { reports: true } });
+    expect(await readConfig(overridesOf("?device=b"), PAGE, load)).toMatchObject({ value: { reports: false } });
+    const odd = file({ url: "/mqtt", device: "a", reports: "yes" });
+    expect(await readConfig(overridesOf(""), PAGE, odd)).toMatchObject({ value: { reports: false } });
   });
 
   it.each([
@@ -35,7 +57,7 @@ describe("configuration", () => {
     ["no address at all", "?broker=nonsense", absent, "does not begin with ws://"],
     ["a device that leaves its topic", "?broker=ws://h&device=a/%23", absent, "not 1 to 64"],
   ])("refuses %s in a sentence", async (_, search, load, words) => {
-    const got = await readConfig(overridesOf(search), load);
+    const got = await readConfig(overridesOf(search), PAGE, load);
     expect(got.ok ? "accepted" : got.reason).toContain(words);
   });
 

@@ -1,17 +1,13 @@
 import { describe, expect, it } from "vitest";
 
 import { drawBoxes } from "../src/draw";
-import { cellAt, fitWidth, labelSpot, place, sameShape } from "../src/geometry";
-import { parseField, type Cell, type FieldMessage } from "../src/messages";
+import { cellAt, labelSpot, place, sameShape } from "../src/geometry";
+import { parseField, type Cell, type FieldMessage } from "../src/messages/field";
 import { bytes, DEVICE, fieldJson } from "./fixtures";
 
 const field = { width: 640, height: 480 };
 
 describe("scaling", () => {
-  it("fills the width and keeps the shape", () => {
-    expect(fitWidth(field, 320)).toEqual({ width: 320, height: 240 });
-  });
-
   it("places a box on a smaller and on a larger drawing", () => {
     expect(place([10, 20, 30, 40], field, { width: 320, height: 240 })).toEqual([5, 10, 15, 20]);
     expect(place([10, 20, 30, 40], field, { width: 1280, height: 960 }, 2)).toEqual([18, 38, 64, 84]);
@@ -85,7 +81,7 @@ describe("the boxes", () => {
 
   it("tell a parasitized cell by width, dashes, colour and marker, and draw it last", () => {
     const { ctx, strokes } = pen();
-    expect(drawBoxes(ctx, message(), { width: 640, height: 480 }, null)).toBe(2);
+    drawBoxes(ctx, message(), { width: 640, height: 480 }, [0, 0, 640, 480]);
     const [other, uninfected, halo, parasitized] = strokes;
     expect(other).toMatchObject({ x: 0, dashed: true, width: 1 });
     expect(uninfected).toMatchObject({ x: 100, dashed: false, width: 1 });
@@ -101,7 +97,7 @@ describe("the boxes", () => {
     for (const cell of before.cells) {
       cell.countedBefore = true;
     }
-    expect(drawBoxes(recorded.ctx, before, { width: 640, height: 480 }, null)).toBe(2);
+    drawBoxes(recorded.ctx, before, { width: 640, height: 480 }, [0, 0, 640, 480]);
     const [uninfected, parasitized, marker] = recorded.strokes;
     expect(uninfected).toMatchObject({ x: 100, dashed: true, width: 1 });
     expect(parasitized).toMatchObject({ x: 8, dashed: true, width: 1.5 });
@@ -112,7 +108,13 @@ describe("the boxes", () => {
 
   it("mark each parasitized cell once", () => {
     const recorded = pen();
-    drawBoxes(recorded.ctx, message(), { width: 320, height: 240 }, null);
+    drawBoxes(recorded.ctx, message(), { width: 320, height: 240 }, [0, 0, 320, 240]);
     expect(recorded.fills).toBe(1);
+  });
+
+  it("are left away where they can't be seen", () => {
+    const { ctx, strokes } = pen();
+    drawBoxes(ctx, message(), { width: 1280, height: 960 }, [150, 0, 640, 480]);
+    expect(strokes.map(({ x }) => x)).toEqual([200]);
   });
 });

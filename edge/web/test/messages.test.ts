@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 
-import { MAX_IMAGE_BYTES, parseField, parseLive, parsePicture, parseSlide, parseStatus } from "../src/messages";
+import { parseField } from "../src/messages/field";
+import { parseLive } from "../src/messages/live";
+import { MAX_IMAGE_BYTES, parsePicture } from "../src/messages/picture";
+import { parseSlide } from "../src/messages/slide";
+import { parseStatus } from "../src/messages/status";
 import { bytes, DEVICE, fieldJson, idOf, liveJson, slideJson, statusJson } from "./fixtures";
 
 const reason = (parsed: { ok: boolean }): string => (parsed as { reason?: string }).reason ?? "accepted";

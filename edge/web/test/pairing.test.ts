@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { parseField, type FieldMessage } from "../src/messages";
+import { parseField, type FieldMessage } from "../src/messages/field";
 import { Pairing, WAIT_MS } from "../src/pairing";
-import { pairWords } from "../src/words";
+import { pairWords } from "../src/live/words";
 import { bytes, DEVICE, fieldJson, idOf } from "./fixtures";
 
 interface Picture {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { Station, topicsFor } from "../src/station";
+import { Station } from "../src/station";
 import { BOOT, bytes, DEVICE, fieldJson, idOf, liveJson, slideJson, statusJson } from "./fixtures";
 
 const topic = (leaf: string): string => `smearscope/${DEVICE}/${leaf}`;
@@ -173,27 +173,5 @@ describe("messages that can't be used", () => {
     expect(station.take(topic("image/field"), jpeg, { field_id: idOf(1) }, 0).picture?.fieldId).toBe(idOf(1));
     expect(station.take(topic("image/field"), jpeg, {}, 0).picture).toBeUndefined();
     expect(station.ignored).toBe(1);
-  });
-});
-
-describe("without a device", () => {
-  it("lists those whose status is retained, and only them", () => {
-    const fleet = new Station(null);
-    expect(topicsFor(null)).toEqual(["smearscope/+/status"]);
-    for (const device of ["a", "b"]) {
-      fleet.take(`smearscope/${device}/status`, bytes(statusJson({ device })), {}, 0);
-    }
-    fleet.take("smearscope/c/status", bytes(statusJson({ device: "a" })), {}, 0);
-    fleet.take("smearscope/a/status", new Uint8Array(), {}, 0);
-    expect([...fleet.devices.keys()]).toEqual(["b"]);
-    expect(fleet.ignored).toBe(1);
-  });
-
-  it("stays small on a broker full of names", () => {
-    const fleet = new Station(null);
-    for (let i = 0; i < 300; i += 1) {
-      fleet.take(`smearscope/d${i}/status`, bytes(statusJson({ device: `d${i}` })), {}, 0);
-    }
-    expect(fleet.devices.size).toBe(200);
   });
 });

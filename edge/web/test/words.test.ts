@@ -1,172 +1,16 @@
 import { describe, expect, it } from "vitest";
 
-import {
-  parseField,
-  parseLive,
-  parseSlide,
-  parseStatus,
-  type FieldMessage,
-  type LiveMessage,
-  type SlideMessage,
-} from "../src/messages";
+import type { LinkState } from "../src/link";
+import { parseStatus } from "../src/messages/status";
 import * as words from "../src/words";
-import { bytes, DEVICE, fieldJson, liveJson, slideJson, statusJson } from "./fixtures";
-
-function slide(change: Record<string, unknown> = {}): SlideMessage {
-  const parsed = parseSlide(bytes(slideJson(change)), DEVICE);
-  if (!parsed.ok) {
-    throw new Error(parsed.reason);
-  }
-  return parsed.value;
-}
-
-function field(counted: { cells: number; parasitized: number }, change: Record<string, unknown> = {}): FieldMessage {
-  const parsed = parseField(bytes(fieldJson(1, { counted, ...change })), DEVICE);
-  if (!parsed.ok) {
-    throw new Error(parsed.reason);
-  }
-  return parsed.value;
-}
-
-function live(change: Record<string, unknown> = {}): LiveMessage {
-  const parsed = parseLive(bytes(liveJson(change)), DEVICE);
-  if (!parsed.ok) {
-    throw new Error(parsed.reason);
-  }
-  return parsed.value;
-}
+import { bytes, DEVICE, statusJson } from "./fixtures";
 
 const status = (state: string) => {
   const parsed = parseStatus(bytes(statusJson({ state })), DEVICE);
   return parsed.ok ? parsed.value : null;
 };
 
-const connected: words.LinkState = { is: "connected", to: "ws://b" };
-
-describe("the size of the cells", () => {
-  const quality = { focus: 1, exposure: 1, crowded: false, cellDiameter: 79.6, objectiveTooLow: false };
-
-  it("is told in pixels", () => {
-    expect(words.cellSizeWords(quality)).toBe("80 pixels wide");
-  });
-
-  it("says what to do where it is too little for the model", () => {
-    const low = words.cellSizeWords({ ...quality, cellDiameter: 20.6, objectiveTooLow: true });
-    expect(low).toMatch(/^only 21 pixels wide, too few for the model: use a stronger objective/);
-  });
-
-  it("is not known without cells, nor from a board too old to say it", () => {
-    expect(words.cellSizeWords({ ...quality, cellDiameter: null })).toBe("not known");
-    const old = parseField(bytes(fieldJson(1, { quality: { focus: 1, exposure: 1, crowded: false } })), DEVICE);
-    expect(old.ok && old.value.quality.cellDiameter).toBe(null);
-    expect(old.ok && old.value.quality.objectiveTooLow).toBe(false);
-  });
-});
-
-describe("the slide", () => {
-  it("says how many cells are missing", () => {
-    expect(words.slideWords(slide())).toBe("insufficient: 1,240 of 5,000 cells counted");
-    expect(words.slideWords(slide({ state: "sufficient", cells: 5120 }))).toBe("sufficient: 5,120 cells counted, 5,000 needed");
-    expect(words.slideWords(slide({ state: "below_detection_limit", cells: 5120 }))).toMatch(/^below the detection limit: 5,120/);
-  });
-
-  it("gives estimate and interval the same decimals", () => {
-    expect(words.parasitemiaWords({ percent: 0.4839, low: 0.2218, high: 1.0523 })).toEqual({
-      percent: "0.48 %",
-      interval: "95 % interval 0.22 to 1.05 %",
-    });
-    expect(words.parasitemiaWords({ percent: 12.34, low: 9.9, high: 15 }).interval).toBe("95 % interval 9.9 to 15.0 %");
-    expect(words.parasitemiaWords({ percent: 0, low: 0, high: 0.0767 })).toEqual({
-      percent: "0.000 %",
-      interval: "95 % interval 0.000 to 0.077 %",
-    });
-  });
-});
-
-describe("the field", () => {
-  it("says what of it was counted", () => {
-    expect(words.countedWords(field({ cells: 2, parasitized: 1 }))).toBe("all joined the slide's count");
-    expect(words.countedWords(field({ cells: 0, parasitized: 0 }))).toBe("none joined the slide's count");
-    expect(words.countedWords(field({ cells: 1, parasitized: 0 }))).toBe("1 red cell, 0 parasitized joined the slide's count");
-  });
-
-  it("says how many cells a field before had already", () => {
-    const cells = [
-      { bbox: [10, 20, 30, 40], label: "parasitized", p_parasitized: 0.75, counted_before: true },
-      { bbox: [100, 20, 30, 40], label: "uninfected", p_parasitized: 0.05 },
-    ];
-    const repeated = field({ cells: 1, parasitized: 0 }, { cells });
-    expect(words.countedWords(repeated)).toBe(
-      "1 red cell, 0 parasitized joined the slide's count; 1 was counted in a field before",
-    );
-    expect(repeated.cells.map(words.cellWords)).toEqual([
-      "parasitized · p 0.75 · counted before",
-      "uninfected · p 0.05",
-    ]);
-  });
-
-  it("says how it overlaps, and when that is not certain", () => {
-    expect(words.overlapWords(null)).toBeNull();
-    expect(words.overlapWords({ share: 0, uncertain: false })).toBeNull();
-    expect(words.overlapWords({ share: 0.25, uncertain: false })).toBe("25 % of it was seen in a field before");
-    for (const share of [0, 0.25]) {
-      expect(words.overlapWords({ share, uncertain: true })).toContain("cells may be counted twice");
-    }
-  });
-
-  it("says that its time is by a clock that is not set, and only then", () => {
-    const at = (clock_synchronised: unknown): string =>
-      words.takenWords(field({ cells: 2, parasitized: 1 }, { clock_synchronised }));
-    expect(at(false)).toMatch(/^2 Jan.*; the board's clock is not set$/);
-    expect(at(true)).not.toContain("clock");
-    expect(at(null)).not.toContain("clock");
-    expect(words.receivedWords(3000, null)).toBe("3 s ago");
-  });
-});
-
-describe("the camera now", () => {
-  it.each([
-    ["blank", "wait"],
-    ["too_dark", "bad"],
-    ["too_bright", "bad"],
-    ["out_of_focus", "bad"],
-    ["moving", "wait"],
-    ["crowded", "wait"],
-    ["seen_before", "wait"],
-    ["new", "good"],
-  ])("has words for %s", (verdict, tone) => {
-    expect(words.verdictWords(live({ verdict }))).toMatchObject({ tone, text: expect.stringMatching(/^[A-Z][a-z ]+$/) });
-  });
-
-  it("leaves a verdict of a newer board to its reason", () => {
-    for (const verdict of ["upside_down", "constructor", null]) {
-      expect(words.verdictWords(live({ verdict }))).toBeNull();
-    }
-  });
-
-  it("says first that there is no camera", () => {
-    expect(words.verdictWords(live({ camera: "lost", verdict: "new" }))).toEqual({ tone: "bad", text: "Camera lost" });
-  });
-
-  it.each([
-    [0.29, null, "too dark, 29 % of full scale"],
-    [0.3, null, "fine, 30 % of full scale"],
-    [0.875, "new", "fine, 88 % of full scale"],
-    [0.35, "too_dark", "too dark, 35 % of full scale"],
-    [0.99, null, "burnt out, 99 % of full scale"],
-    [0.97, "too_bright", "burnt out, 97 % of full scale"],
-    [null, null, "not known"],
-  ])("has the light %s under the verdict %s in words", (exposure, verdict, said) => {
-    expect(words.lightWords(live({ exposure, verdict }))).toBe(said);
-  });
-
-  it("tells how near the focus is to its best", () => {
-    expect(words.bestWords(12.5, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago; now 25 % of it");
-    expect(words.bestWords(null, 50, 8000)).toBe("Best of the last minute: 50.0, 8 s ago");
-    expect(words.bestWords(0, 0, 0)).toBe("Best of the last minute: 0.0, just now");
-    expect(words.focusFigure(1234.5)).toBe("1,235");
-  });
-});
+const connected: LinkState = { is: "connected", to: "ws://b" };
 
 describe("connection and device", () => {
   it("have words for each state", () => {
@@ -195,6 +39,19 @@ describe("connection and device", () => {
     expect(words.alarmWords(connected, status("offline"), true, why)).not.toContain("unplugged");
   });
 
+  it("name what the broker doesn't let the page read, but for answers to commands", () => {
+    expect(words.deniedWords(connected, new Set())).toBeNull();
+    expect(words.deniedWords(connected, new Set(["smearscope/a/command/reply/page-1"]))).toBeNull();
+    expect(words.deniedWords(connected, new Set(["smearscope/a/live"]))).toContain("it may not read smearscope/a/live");
+    expect(words.deniedWords({ is: "lost", to: "ws://b" }, new Set(["smearscope/a/live"]))).toBeNull();
+  });
+
+  it("raise an alarm where the broker wants a password", () => {
+    const asking: LinkState = { is: "asking", to: "ws://b", wrong: false };
+    expect(words.linkWords(asking).tone).toBe("bad");
+    expect(words.alarmWords(asking, status("online"), true, null)).toContain("ws://b");
+  });
+
   it.each([
     [-5, "just now"],
     [1999, "just now"],
@@ -203,11 +60,5 @@ describe("connection and device", () => {
     [7_300_000, "2 h ago"],
   ])("%d ms is %s", (ms, said) => {
     expect(words.agoWords(ms)).toBe(said);
-  });
-
-  it("says when a result was long under way or a clock is wrong", () => {
-    expect(words.receivedWords(3000, 9_000)).toBe("3 s ago");
-    expect(words.receivedWords(0, 15_000)).toBe("just now, 15 s after it was taken");
-    expect(words.receivedWords(0, -120_000)).toBe("just now; the device's clock is 120 s ahead of this computer's");
   });
 });

@@ -1,0 +1,54 @@
+// A board's state in words, for the fleet and the device alike.
+
+import { board as wording, wordOf } from "../catalogue/board";
+import { local } from "../catalogue/format";
+import { say } from "../catalogue/phrase";
+import type { Seen } from "../fleet";
+import type { ModelMessage } from "../messages/model";
+import type { DeviceState } from "../messages/status";
+import { agoWords, type Saying, type Tone } from "../words";
+
+const STATE_TONES: Record<DeviceState, Tone> = { online: "good", offline: "bad", stopped: "wait" };
+
+export const stateWords = (state: DeviceState): Saying => ({ tone: STATE_TONES[state], text: say(wording[state]) });
+
+export function cameraWords(camera: string): Saying {
+  const tone = camera === "running" ? "good" : camera === "lost" ? "bad" : "wait";
+  return { tone, text: say(wordOf(wording.cameras, camera)) };
+}
+
+export const bytesWords = (n: number): string => say(wording.bytes, n);
+
+export const modelWords = (name: string, version: string): string => say(wording.model, name, version);
+
+/** What becomes of the desired model; `null` where there is none. */
+export function updateWords({ update, watch }: ModelMessage): Saying | null {
+  if (!update) {
+    return null;
+  }
+  const text = say(wordOf(wording.updates, update.state));
+  switch (update.state) {
+    case "installed":
+      return { tone: "good", text };
+    case "receiving":
+      return { tone: "wait", text: say(wording.receivedShare, update.size > 0 ? update.received / update.size : 0) };
+    case "watching":
+      return { tone: "wait", text: watch ? say(wording.watched, watch.cells, watch.cellsNeeded) : text };
+    case "refused":
+    case "rolled_back":
+      return { tone: "bad", text };
+    default:
+      return { tone: "wait", text };
+  }
+}
+
+export function seenWords(seen: Seen | null, now: number): string {
+  switch (seen?.by) {
+    case "page":
+      return agoWords(now - seen.at);
+    case "board":
+      return say(wording.seenByOwnClock, local().time(seen.at));
+    case undefined:
+      return say(wording.seenNever);
+  }
+}

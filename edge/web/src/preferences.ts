@@ -1,0 +1,80 @@
+// Language and colours: the browser's and the system's own, until the user says otherwise here.
+
+import { speak, type Language } from "./catalogue/phrase";
+import { Watched } from "./watched";
+
+export type Theme = "light" | "dark";
+
+const LANGUAGE_KEY = "smearscope.language";
+const THEME_KEY = "smearscope.theme";
+
+/** Fires when the user has chosen; the whole page is drawn anew. */
+export const preferenceChanges = new Watched();
+
+export function languageOf(kept: string | null, wanted: readonly string[]): Language {
+  if (kept === "en" || kept === "fr") {
+    return kept;
+  }
+  const known = wanted.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === "en" || tag === "fr");
+  return known === "fr" ? "fr" : "en";
+}
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** `null` forgets. A browser that withholds its storage forgets by itself. */
+function write(key: string, value: string | null): void {
+  try {
+    if (value === null) {
+      localStorage.removeItem(key);
+    } else {
+      localStorage.setItem(key, value);
+    }
+  } catch {
+    // The choice holds until the page is left.
+  }
+}
+
+const systemTheme = (): Theme => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+
+function chosenTheme(): Theme | null {
+  const chosen = document.documentElement.dataset["theme"];
+  return chosen === "light" || chosen === "dark" ? chosen : null;
+}
+
+export const theme = (): Theme => chosenTheme() ?? systemTheme();
+
+export function chooseLanguage(chosen: Language): void {
+  write(LANGUAGE_KEY, chosen);
+  speak(chosen);
+  document.documentElement.lang = chosen;
+  preferenceChanges.changed();
+}
+
+/** What the system has anyway is not kept, so that the page follows the system again. */
+export function chooseTheme(chosen: Theme): void {
+  const isSystem = chosen === systemTheme();
+  write(THEME_KEY, isSystem ? null : chosen);
+  if (isSystem) {
+    delete document.documentElement.dataset["theme"];
+  } else {
+    document.documentElement.dataset["theme"] = chosen;
+  }
+  preferenceChanges.changed();
+}
+
+export function restorePreferences(): void {
+  const language = languageOf(read(LANGUAGE_KEY), navigator.languages);
+  speak(language);
+  document.documentElement.lang = language;
+  const kept = read(THEME_KEY);
+  if (kept === "light" || kept === "dark") {
+    document.documentElement.dataset["theme"] = kept;
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => preferenceChanges.changed());
+}

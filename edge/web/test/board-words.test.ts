@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+
+import { pongWords } from "../src/board/commands-card";
+import { bytesWords, cameraWords, seenWords, updateWords } from "../src/board/words";
+import { board, wordOf } from "../src/catalogue/board";
+import { say, speak } from "../src/catalogue/phrase";
+import { parseModel, type ModelMessage } from "../src/messages/model";
+import { modelJson, updateJson } from "./board-fixtures";
+import { BOOT, bytes, DEVICE } from "./fixtures";
+
+const plain = (text: string): string => text.replace(/[\u00a0\u202f]/g, " ");
+
+function model(change: Record<string, unknown>): ModelMessage {
+  const parsed = parseModel(bytes(modelJson(change)), DEVICE);
+  if (!parsed.ok) {
+    throw new Error(parsed.reason);
+  }
+  return parsed.value;
+}
+
+describe("sizes and durations", () => {
+  it("are told in the unit that fits", () => {
+    expect([0, 999, 21_504, 1_234_567, 20e9, 5e13].map((n) => plain(bytesWords(n)))).toEqual([
+      "0 B",
+      "999 B",
+      "22 kB",
+      "1.2 MB",
+      "20 GB",
+      "50,000 GB",
+    ]);
+    speak("fr");
+    expect(plain(bytesWords(1_234_567))).toBe("1,2 Mo");
+    speak("en");
+  });
+
+  it("have their two largest parts", () => {
+    const words = [0, 59, 60, 3600, 3 * 86_400 + 7200 + 59].map((s) => plain(say(board.duration, s)));
+    expect(words).toEqual(["0 s", "59 s", "1 min 0 s", "1 h 0 min", "3 d 2 h"]);
+  });
+});
+
+describe("a word of a newer board", () => {
+  it("is shown as it is, and is no way into the catalogue's own", () => {
+    expect(cameraWords("lost")).toEqual({ tone: "bad", text: "lost" });
+    expect(cameraWords("asleep")).toEqual({ tone: "wait", text: "asleep" });
+    expect(say(wordOf(board.cameras, "constructor"))).toBe("constructor");
+  });
+});
+
+describe("when a board was heard", () => {
+  it("says whose clock tells it", () => {
+    expect(seenWords({ by: "page", at: 1000 }, 61_000)).toBe("1 min ago");
+    expect(seenWords({ by: "board", at: new Date(2026, 10, 24, 9, 15) }, 0)).toMatch(/24 Nov.*board clock/);
+    expect(seenWords(null, 0)).toMatch(/^not heard since/);
+  });
+});
+
+describe("a model under way", () => {
+  it("is told with how far it is", () => {
+    expect(updateWords(model({}))).toBe(null);
+    const receiving = model({ update: { ...updateJson("receiving"), received: 1_457_300 } });
+    expect(updateWords(receiving)?.text.replace(/\s/g, " ")).toBe("receiving, 10 %");
+    const watch = { cells: 412, cells_needed: 500, share: null, share_before: null };
+    expect(updateWords(model({ update: updateJson("watching"), watch }))?.text).toBe("watched: 412 of 500 cells");
+    expect(updateWords(model({ update: updateJson("refused") }))).toEqual({ tone: "bad", text: "refused" });
+    expect(updateWords(model({ update: updateJson("brand_new") }))).toEqual({ tone: "wait", text: "brand_new" });
+  });
+});
+
+describe("a ping", () => {
+  const pong = (at: number) => ({ version: "0.2.0", at: new Date(at), uptimeS: 60, bootId: BOOT });
+
+  it("tells its way, and a clock that is off", () => {
+    const now = Date.UTC(2026, 10, 24);
+    expect(plain(pongWords(pong(now - 20), 43.4, now))).toBe("Answered after 43 ms; running for 1 min 0 s.");
+    expect(pongWords(pong(now + 5000), 40, now)).toMatch(/clock is 5 seconds ahead of this computer's\.$/);
+    expect(pongWords(pong(now - 3600_000), 40, now)).toMatch(/clock is 3,600 seconds behind this computer's\.$/);
+  });
+});
