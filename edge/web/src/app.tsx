@@ -36,7 +36,7 @@ export function Trouble({ why }: { why: string }) {
   useWatched(preferenceChanges);
   return (
     <>
-      <Header view={null} device={null} link={linkWords({ is: "impossible", why })} station={null} />
+      <Header view={null} device={null} link={linkWords({ is: "impossible", why })} station={null} login={false} />
       <div id="alarm" class="alarm" role="alert">
         {why}
       </div>
@@ -82,7 +82,7 @@ export function App({ session }: { session: Session }) {
       >
         {say(common.skip)}
       </a>
-      <Header view={view} device={config.device} link={linkWords(link.state)} station={station} />
+      <Header view={view} device={config.device} link={linkWords(link.state)} station={station} login={config.login} />
       <aside class="notice" aria-label={say(common.noticeLabel)}>
         {say(common.notice)}
       </aside>

@@ -11,6 +11,8 @@ export interface Config {
   device: string | null;
   /** Whether the page's own server has the reports of closed slides, as `slides/<id>.html`. */
   reports: boolean;
+  /** Whether one has signed in to the page's own server. */
+  login: boolean;
 }
 
 export interface Overrides {
@@ -33,7 +35,7 @@ function absolute(url: string, page: string): string {
   return `${protocol === "https:" ? "wss:" : "ws:"}//${host}${pathname}`;
 }
 
-function checked(url: string | null, device: string | null, reports: boolean): Parsed<Config> {
+function checked(url: string | null, device: string | null, server: Pick<Config, "reports" | "login">): Parsed<Config> {
   if (url !== null) {
     let scheme = "";
     try {
@@ -48,7 +50,7 @@ function checked(url: string | null, device: string | null, reports: boolean): P
   if (device !== null && !isDeviceId(device)) {
     return { ok: false, reason: say(common.deviceName, device) };
   }
-  return { ok: true, value: { url, device, reports } };
+  return { ok: true, value: { url, device, ...server } };
 }
 
 /**
@@ -62,7 +64,7 @@ export async function readConfig(
   loadFile: () => Promise<unknown>,
 ): Promise<Parsed<Config>> {
   if (overrides.broker !== null) {
-    return checked(overrides.broker, overrides.device, false);
+    return checked(overrides.broker, overrides.device, { reports: false, login: false });
   }
   let file: unknown;
   try {
@@ -70,13 +72,16 @@ export async function readConfig(
   } catch {
     return { ok: false, reason: say(common.noBrokerFile) };
   }
-  const { url, device, reports } = (typeof file === "object" && file !== null ? file : {}) as Record<string, unknown>;
+  const { url, device, reports, login } = (typeof file === "object" && file !== null ? file : {}) as Record<string, unknown>;
   if ((typeof url !== "string" && url !== null) || (typeof device !== "string" && device != null)) {
     return { ok: false, reason: say(common.badBrokerFile) };
   }
   const named = overrides.device ?? device ?? null;
   // The server's reports are those of its own board, whatever the broker knows besides.
-  return checked(url === null ? null : absolute(url, page), named, reports === true && named === device);
+  return checked(url === null ? null : absolute(url, page), named, {
+    reports: reports === true && named === device,
+    login: login === true,
+  });
 }
 
 /** The broker's address as it may be shown: without a user name, a password or a query. */

@@ -8,12 +8,16 @@ import { say } from "./catalogue/phrase";
 import { overridesOf, readConfig } from "./config";
 import { restorePreferences } from "./preferences";
 import { openSession } from "./session";
+import { toSignIn } from "./sign";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/print.css";
 
 async function loadFile(): Promise<unknown> {
   const answer = await fetch("broker.json", { cache: "no-store" });
+  if (answer.status === 401) {
+    toSignIn();
+  }
   if (!answer.ok) {
     throw new Error(`broker.json: ${answer.status}`);
   }

@@ -8,6 +8,7 @@ import { Asker } from "./ask";
 import type { Config } from "./config";
 import { Link, type LinkState } from "./link";
 import { Pictures } from "./pictures";
+import { leaveIfSignedOut } from "./sign";
 import { Station, topicsOf } from "./station";
 import { Watched } from "./watched";
 
@@ -44,6 +45,9 @@ export function openSession(config: Config, url: string): Session {
       seen = link.state;
       station?.setLink(seen, performance.now());
       asker?.setConnected(link.isConnected);
+      if (config.login && seen.is === "lost") {
+        void leaveIfSignedOut();
+      }
     }
     changes.changed();
   });

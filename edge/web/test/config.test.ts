@@ -9,17 +9,17 @@ const absent = () => Promise.reject(new Error("404"));
 describe("configuration", () => {
   it("comes from broker.json", async () => {
     const got = await readConfig(overridesOf(""), PAGE, file({ url: "ws://127.0.0.1:9001/mqtt", device: "demo" }));
-    expect(got).toEqual({ ok: true, value: { url: "ws://127.0.0.1:9001/mqtt", device: "demo", reports: false } });
+    expect(got).toEqual({ ok: true, value: { url: "ws://127.0.0.1:9001/mqtt", device: "demo", reports: false, login: false } });
   });
 
   it("lets the page's address name another device on the same broker", async () => {
     const got = await readConfig(overridesOf("?device=b"), PAGE, file({ url: "ws://h:1", device: "a" }));
-    expect(got).toEqual({ ok: true, value: { url: "ws://h:1", device: "b", reports: false } });
+    expect(got).toEqual({ ok: true, value: { url: "ws://h:1", device: "b", reports: false, login: false } });
   });
 
   it("takes a broker from the page's address without asking for the file or its device", async () => {
     const got = await readConfig(overridesOf("?broker=wss://h/x"), PAGE, absent);
-    expect(got).toEqual({ ok: true, value: { url: "wss://h/x", device: null, reports: false } });
+    expect(got).toEqual({ ok: true, value: { url: "wss://h/x", device: null, reports: false, login: false } });
   });
 
   it("accepts a board without a broker and one without a device", async () => {
@@ -38,6 +38,12 @@ describe("configuration", () => {
     expect(await from("https://clinic.org/boards/3/", "mqtt")).toBe("wss://clinic.org/boards/3/mqtt");
     expect(await from("http://board.local/", "127.0.0.1:9001")).toContain("does not begin with ws://");
     expect(await from("https://board.local/", "//elsewhere/mqtt")).toContain("does not begin with ws://");
+  });
+
+  it("knows that one has signed in where the page's own server says so", async () => {
+    const load = file({ url: "/mqtt", device: "a", login: true });
+    expect(await readConfig(overridesOf(""), PAGE, load)).toMatchObject({ value: { login: true } });
+    expect(await readConfig(overridesOf("?broker=ws://h:1"), PAGE, load)).toMatchObject({ value: { login: false } });
   });
 
   it("offers the reports of the page's own board only", async () => {

@@ -25,6 +25,7 @@ export const common = {
   otherLanguage: { en: "Français", fr: "English" },
   darkColours: { en: "Dark", fr: "Sombre" },
   lightColours: { en: "Light", fr: "Clair" },
+  signOut: { en: "Sign out", fr: "Se déconnecter" },
   noDevice: { en: "No device chosen", fr: "Aucun appareil choisi" },
   chooseDevice: { en: "Choose a device in the fleet", fr: "Choisir un appareil dans le parc" },
 

@@ -4,6 +4,7 @@ import { common } from "../catalogue/common";
 import { language, say } from "../catalogue/phrase";
 import { chooseLanguage, chooseTheme, theme } from "../preferences";
 import { addressOf, VIEWS, type ViewName } from "../router";
+import { signOut } from "../sign";
 import type { Station } from "../station";
 import { deviceWords, type Saying } from "../words";
 import { Pill } from "./pill";
@@ -14,9 +15,11 @@ interface Props {
   device: string | null;
   link: Saying;
   station: Station | null;
+  /** Whether one has signed in, and so can sign out. */
+  login: boolean;
 }
 
-function Switches() {
+function Switches({ login }: Pick<Props, "login">) {
   const other = language() === "en" ? "fr" : "en";
   const isDark = theme() === "dark";
   return (
@@ -27,11 +30,16 @@ function Switches() {
       <button type="button" class="button small" onClick={() => chooseTheme(isDark ? "light" : "dark")}>
         {say(isDark ? common.lightColours : common.darkColours)}
       </button>
+      {login && (
+        <button type="button" id="sign-out" class="button small" onClick={() => void signOut()}>
+          {say(common.signOut)}
+        </button>
+      )}
     </div>
   );
 }
 
-export function Header({ view, device, link, station }: Props) {
+export function Header({ view, device, link, station, login }: Props) {
   return (
     <header class="top">
       <div class="brand">
@@ -66,7 +74,7 @@ export function Header({ view, device, link, station }: Props) {
           <Pill id="device-state" saying={deviceWords(station.status, station.heard(performance.now()))} />
         )}
       </div>
-      <Switches />
+      <Switches login={login} />
     </header>
   );
 }
