@@ -138,7 +138,7 @@ async fn every_answer_tells_a_browser_what_not_to_do() {
             "content-security-policy: default-src 'none'",
             "x-content-type-options: nosniff",
             "x-frame-options: deny",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
             "cross-origin-opener-policy: same-origin",
         ] {
             assert!(text.contains(header), "{first}: {text}");
