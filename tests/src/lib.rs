@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod board;
+pub mod browser;
 pub mod fake_broker;
 pub mod model_board;
 pub mod models;

@@ -1,19 +1,12 @@
 //! The demo with its embedded broker, seen by an independent client and by a real browser.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
-use smearscope_tests::{PATIENCE, Running, edge, frames, free_port, lines};
+use smearscope_tests::browser::{Demo, alone, seen_by};
+use smearscope_tests::{Running, edge, frames, free_port};
 use tempfile::TempDir;
-
-/// Straight to standard error: cargo's test runner would swallow `eprintln!`.
-fn skip(why: &str) {
-    let line = format!("SKIP: the live page in a browser: {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
 
 #[test]
 fn the_demo_needs_nothing_and_ends_after_its_fields() {
@@ -38,69 +31,56 @@ fn a_taken_port_is_named() {
     assert!(!output.status.success() && said.contains(&http), "{said}");
 }
 
-/// The demo, where its page is and where its broker.
-fn demo(frames: Option<&Path>) -> (Running, String, String) {
-    let mut command = edge();
-    command.args(["demo", "--http", "127.0.0.1:0"]);
-    if let Some(frames) = frames {
-        command.arg("--frames").arg(frames);
-    }
-    let mut demo = Running(command.stdout(Stdio::piped()).spawn().unwrap());
-    let told = lines(demo.0.stdout.take().unwrap());
-    let place = |name: &str| loop {
-        let line = told.recv_timeout(PATIENCE).unwrap();
-        if let Some(place) = line.strip_prefix(name) {
-            return place.trim().to_owned();
-        }
-    };
-    let (page, broker) = (place("page "), place("broker "));
-    // It ends where nobody listens to it any more.
-    std::thread::spawn(move || told.iter().for_each(drop));
-    (demo, page, broker)
-}
-
-/// What a script of `browser` saw; `None`, and said so, where this machine has no browser.
-fn seen_by(script: &str, arguments: &[&str]) -> Option<Value> {
-    let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
-    if !browser.join("node_modules").exists() {
-        skip("its npm modules are not installed (make setup says why)");
-        return None;
-    }
-    let output = Command::new("node")
-        .arg(browser.join(script))
-        .args(arguments)
-        .args(["--timeout", "90"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(2) {
-        skip(said.trim());
-        return None;
-    }
-    assert!(output.status.success(), "{said}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
-
 #[test]
-fn a_browser_shows_the_field_its_cells_and_the_count() {
-    let (mut demo, page, _) = demo(None);
-    let Some(seen) = seen_by("live_page.mjs", &[&page]) else {
+fn the_first_view_shows_the_field_its_cells_and_the_count_and_goes_on() {
+    let _alone = alone();
+    let mut demo = Demo::start(None);
+    let Some(seen) = seen_by("first_view.mjs", &[&demo.page]) else {
         return;
     };
     assert!(seen["boxes"].as_u64().unwrap() > 20, "{seen}");
     // Nothing here tells of a camera.
     assert_eq!(seen["now"], Value::Null, "{seen}");
-    demo.signal("TERM");
-    assert_eq!(demo.wait(), Some(0));
+    demo.program.signal("TERM");
+    assert_eq!(demo.program.wait(), Some(0));
 }
 
 #[test]
-fn a_browser_shows_what_a_camera_sees_and_when_it_is_lost() {
+fn what_a_camera_sees_is_shown_and_when_it_is_lost() {
+    let _alone = alone();
     let folder = TempDir::new().unwrap();
     // One field only: the processor is the browser's.
-    let (_demo, page, broker) = demo(Some(&frames(folder.path(), 1)));
-    let Some(seen) = seen_by("now_card.mjs", &[&page, &broker, "demo"]) else {
+    let demo = Demo::start(Some(&frames(folder.path(), 1)));
+    let Some(seen) = seen_by("now_card.mjs", &[&demo.page, &demo.broker, "demo"]) else {
         return;
     };
     assert_eq!(seen["now-focus"], "30.5", "{seen}");
+}
+
+#[test]
+fn a_broker_that_is_lost_is_told_and_comes_back_by_itself() {
+    let _alone = alone();
+    let demo = Demo::start(None);
+    seen_by(
+        "broker_lost.mjs",
+        &[&demo.page, "--broker", &demo.websocket],
+    );
+}
+
+#[test]
+fn every_view_can_be_used_by_everyone() {
+    let _alone = alone();
+    let demo = Demo::start(None);
+    let Some(seen) = seen_by("accessible.mjs", &[&demo.page]) else {
+        return;
+    };
+    assert_eq!(seen["violations"], serde_json::json!([]), "{seen}");
+}
+
+#[test]
+fn twenty_boards_are_seen_on_one_page() {
+    let _alone = alone();
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(Some(&frames(folder.path(), 1)));
+    seen_by("fleet.mjs", &[&demo.websocket, "--page", &demo.page]);
 }
