@@ -44,7 +44,8 @@ pub fn choose(
     lot: &mut impl Rng,
 ) -> Result<Vec<Chosen>, ImageError> {
     let counted: Vec<usize> = (0..cells.len().min(masks.len()))
-        .filter(|&i| !cells[i].counted_before)
+        // A database knows no other numbers.
+        .filter(|&i| !cells[i].counted_before && cells[i].p_parasitized.is_finite())
         .collect();
     let mut chosen = Vec::new();
     for (i, reason) in reasons(cells, &counted, threshold, lot) {
@@ -186,7 +187,6 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(chosen(&[], 1), []);
-        assert_eq!(chosen(&[cell(f32::NAN)], 1).len(), 1);
     }
 
     #[test]
@@ -223,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_before_is_not_kept_again() {
+    fn what_was_counted_before_or_has_no_probability_is_not_kept() {
         let field = RgbImage::new(40, 40);
-        let mut cells = [cell(0.9), cell(0.95)];
+        let mut cells = [cell(0.9), cell(0.95), cell(f32::NAN)];
         cells[0].counted_before = true;
-        let masks = vec![Mask::new(4, 4); 2];
+        let masks = vec![Mask::new(4, 4); 3];
         let mut lot = ChaCha8Rng::seed_from_u64(1);
         let kept = choose(&field, &cells, &masks, THRESHOLD, &mut lot).unwrap();
         assert_eq!(kept.len(), 1);
