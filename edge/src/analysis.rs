@@ -261,7 +261,7 @@ impl Analysis {
             }
         }
         if !joining.cells.is_empty() && self.board.kept.is_on() {
-            self.keep(&frame.image, &field, &masks, judge)?;
+            self.keep(&frame.image, &field, &masks, judge);
         }
         let every = Duration::from_millis(self.image.interval_ms);
         let is_due = course.last_image.is_none_or(|at| at.elapsed() >= every);
@@ -290,17 +290,16 @@ impl Analysis {
         Ok(())
     }
 
-    /// Keeps some of a committed field's cells for a second look.
-    fn keep(
-        &self,
-        image: &RgbImage,
-        field: &FieldMessage,
-        masks: &[Mask],
-        judge: &Judge,
-    ) -> anyhow::Result<()> {
+    /// Keeps some of a committed field's cells for a second look. What goes wrong with that is told, and no more.
+    fn keep(&self, image: &RgbImage, field: &FieldMessage, masks: &[Mask], judge: &Judge) {
         let cells = &field.analysis.cells;
-        let chosen = choose(image, cells, masks, judge.threshold, &mut rand::rng())
-            .context("cannot encode a cell's picture")?;
+        let chosen = match choose(image, cells, masks, judge.threshold, &mut rand::rng()) {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                warn!("cells of field {} can't be kept: {error}", field.seq);
+                return;
+            }
+        };
         let kept_field = KeptField {
             field_id: field.id,
             series: field.series,
@@ -312,7 +311,6 @@ impl Analysis {
         };
         self.pulse.beat();
         self.board.kept.keep(&kept_field, &chosen);
-        Ok(())
     }
 }
 

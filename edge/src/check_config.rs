@@ -53,7 +53,13 @@ impl Report {
         doubts.extend(config.mqtt.doubt());
         doubts.extend(config.http.doubt());
         doubts.extend(config.slide.doubt(card.validation.as_ref()));
-        doubts.extend(doubts_of(&source, &broker, http.as_ref(), &store));
+        doubts.extend(doubts_of(
+            &source,
+            &broker,
+            http.as_ref(),
+            &store,
+            config.cells.max_mb,
+        ));
         if workers > cores {
             doubts.push(format!(
                 "there are {workers} workers, but this machine has {cores} cores: more workers don't make it faster"
@@ -251,6 +257,7 @@ fn doubts_of(
     broker: &BrokerReport,
     http: Option<&HttpReport>,
     store: &StoreReport,
+    cells_max_mb: u64,
 ) -> Vec<String> {
     let mut doubts = Vec::new();
     if matches!(source, SourceReport::Synthetic { .. }) {
@@ -268,12 +275,14 @@ fn doubts_of(
             ));
         }
     }
+    let both = store.max_mb.saturating_add(cells_max_mb);
     if let Some(free) = store
         .free_mb
-        .filter(|free| !store.exists && *free < store.max_mb as f64)
+        .filter(|free| !store.exists && *free < both as f64)
     {
         doubts.push(format!(
-            "the disk has {free:.0} MB left, but the store may grow to {} MB: set `max_mb` in [store] to less",
+            "the disk has {free:.0} MB left, but the store may grow to {} MB and the kept cells to {cells_max_mb} MB: set \
+             `max_mb` in [store] or [cells] to less",
             store.max_mb
         ));
     }

@@ -78,7 +78,8 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Ask for a password for the board's page (on a terminal, or the first line of standard input), and print its hash
     #[command(
-        after_help = "Example:\n  smearscope-edge hash-password > /etc/smearscope/http-password && chmod 600 /etc/smearscope/http-password"
+        after_help = "Example:\n  smearscope-edge hash-password | sudo install -m 600 /dev/stdin /etc/smearscope/http-password\n\n\
+                      and in the service: LoadCredential=http-password:/etc/smearscope/http-password"
     )]
     HashPassword,
 }

@@ -115,3 +115,24 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, Trouble> {
     }
     Ok(aside)
 }
+
+/// What is in use of a database's file, in bytes.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn used_bytes(connection: &Connection) -> Result<u64, Trouble> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT (page_count - freelist_count) * page_size
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// The folder that a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent();
+    folder
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}

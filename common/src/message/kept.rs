@@ -168,6 +168,9 @@ pub struct CellsShown {
     pub cells: Vec<CellPictures>,
     /// Those that are not, or not any more.
     pub missing: Vec<Uuid>,
+    /// Those that would have made the answer too large: to be asked for once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Uuid>,
 }
 
 /// What a kept cell looks like.
@@ -301,7 +304,7 @@ pub struct KeptHealth {
     pub reviewed: u64,
     /// What they take.
     pub bytes: u64,
-    /// What they may take; beyond it the oldest go, first those that nobody decided on.
+    /// What they may take; beyond it the oldest go, those that somebody decided on last, but for a quarter of the room.
     pub max_bytes: u64,
     /// Why none can be kept now; `null` where they can.
     pub trouble: Option<String>,

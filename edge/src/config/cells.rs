@@ -10,7 +10,8 @@ const LEAST_MB: u64 = 8;
 #[serde(deny_unknown_fields, default)]
 pub struct Cells {
     /// The most that the kept cells may take in megabytes, at least 8, or 0 to keep none. Default: 256, about ten thousand
-    /// cells. The oldest go first, and those that somebody decided on last. They are beside the store, in `cells.sqlite`.
+    /// cells. The oldest go first, and those that somebody decided on last, but
+    /// for a quarter of the room, which is for new ones. They are beside the store, in `cells.sqlite`.
     pub max_mb: u64,
 }
 

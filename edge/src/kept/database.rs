@@ -1,24 +1,28 @@
 //! The database of kept cells.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::types::Type;
+use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smearscope_common::geometry::Rect;
 use smearscope_common::message::{
-    CellsList, Decided, Decision, KeptCell, KeptReason, Label, ModelRef, Reviewer, SlideId,
+    CellsList, CellsListed, Decided, Decision, KeptCell, KeptReason, Label, ModelRef, Reviewer,
+    SlideId,
 };
 use uuid::Uuid;
 
 use super::Chosen;
-use crate::sqlite::{Trouble, private_file, set_up};
+use crate::sqlite::{Trouble, private_file, set_up, used_bytes};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
 /// One part in so many of the room is for cells that nobody has decided on yet, however many were decided.
 const FRESH: u64 = 4;
+/// So many cells one step removes: it holds the store of cells, and a smaller `max_mb` may leave very many too much.
+const MOST_REMOVED: usize = 64;
 /// What a row takes beside its pictures and texts, about.
 const ROW_BYTES: usize = 160;
 /// The columns that [`kept_cell`] reads.
@@ -89,40 +93,49 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// Adds cells of a field, then removes what is too much: of the reason that has most the oldest that nobody decided on, and
-    /// where these take no more than [`FRESH`] of the room, the oldest that somebody did. All or nothing.
+    /// Adds cells of a field, then removes what is too much, as far as one step may: of the reason that has most the oldest that
+    /// nobody decided on, and where these take no more than one part in [`FRESH`] of the room, the oldest that somebody did.
+    /// All or nothing; tells whether decisions went, too.
     pub(super) fn add(
         &mut self,
         field: &KeptField,
         cells: &[Chosen],
         max_bytes: u64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let step = self.connection.transaction()?;
         for chosen in cells {
             insert(&step, field, chosen)?;
         }
-        while used(&step)? > max_bytes {
-            let decided =
-                "DELETE FROM cell WHERE n = (SELECT min(n) FROM cell WHERE verdict IS NOT NULL)";
-            let undecided = "DELETE FROM cell WHERE n = (
-                SELECT min(n) FROM cell WHERE verdict IS NULL AND reason = (
-                    SELECT reason FROM cell WHERE verdict IS NULL
-                    GROUP BY reason ORDER BY count(*) DESC, reason DESC LIMIT 1))";
-            let is_stale = undecided_bytes(&step)? > max_bytes / FRESH;
-            let order = if is_stale {
-                [undecided, decided]
-            } else {
-                [decided, undecided]
-            };
-            if step.execute(order[0], [])? == 0 && step.execute(order[1], [])? == 0 {
-                break;
+        let mut lost_decisions = false;
+        if used_bytes(&step)? > max_bytes {
+            let mut waiting = Undecided::of(&step)?;
+            for _ in 0..MOST_REMOVED {
+                if used_bytes(&step)? <= max_bytes {
+                    break;
+                }
+                let is_much = waiting.bytes() > max_bytes / FRESH;
+                if is_much && waiting.remove_oldest(&step)? {
+                    continue;
+                }
+                if step.execute(
+                    "DELETE FROM cell WHERE n =
+                     (SELECT n FROM cell INDEXED BY cell_age WHERE verdict IS NOT NULL ORDER BY n LIMIT 1)",
+                    [],
+                )? > 0
+                {
+                    lost_decisions = true;
+                } else if !waiting.remove_oldest(&step)? {
+                    break;
+                }
             }
         }
-        Ok(step.commit()?)
+        step.commit()?;
+        Ok(lost_decisions)
     }
 
-    /// The cells that are asked for, and how many there are in all; `None` where `after` is not there.
-    pub(super) fn list(&self, wanted: &CellsList) -> Result<Option<(Vec<KeptCell>, u64)>, Trouble> {
+    /// The cells that are asked for, how many there are in all, and whether there are more behind these; `None` where `after`
+    /// is not there.
+    pub(super) fn list(&self, wanted: &CellsList) -> Result<Option<CellsListed>, Trouble> {
         let after: Option<(f64, i64)> = match wanted.after {
             None => None,
             Some(id) => match self.rank(id)? {
@@ -130,35 +143,68 @@ impl Database {
                 found => found,
             },
         };
+        // Only what is asked for is a condition: else no index would fit.
+        let mut conditions = String::from("1");
+        let mut given: Vec<&dyn ToSql> = Vec::new();
         let slide = wanted.slide.as_ref().map(SlideId::as_str);
+        if slide.is_some() {
+            conditions += " AND slide = ?";
+            given.push(&slide);
+        }
+        conditions += match wanted.decided {
+            None => "",
+            Some(true) => " AND verdict IS NOT NULL",
+            Some(false) => " AND verdict IS NULL",
+        };
         let reason = wanted.reason.map(reason_number);
-        let fits = "(?1 IS NULL OR slide = ?1) AND (?2 IS NULL OR (verdict IS NOT NULL) = ?2)
-                    AND (?3 IS NULL OR reason = ?3)";
+        if reason.is_some() {
+            conditions += " AND reason = ?";
+            given.push(&reason);
+        }
         let total: u64 = self
             .connection
-            .prepare_cached(&format!("SELECT count(*) FROM cell WHERE {fits}"))?
-            .query_row(params![slide, wanted.decided, reason], |row| row.get(0))?;
+            .prepare_cached(&format!("SELECT count(*) FROM cell WHERE {conditions}"))?
+            .query_row(given.as_slice(), |row| row.get(0))?;
+        if let Some((p, n)) = &after {
+            conditions += " AND (p < ? OR (p = ? AND n > ?))";
+            given.extend([p as &dyn ToSql, p, n]);
+        }
+        // One more than asked for tells whether there are more.
+        let limit = wanted.limit as usize;
+        let one_more = limit as i64 + 1;
+        given.push(&one_more);
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM cell WHERE {fits} AND (?4 IS NULL OR p < ?4 OR (p = ?4 AND n > ?5))
-             ORDER BY p DESC, n LIMIT ?6"
+            "SELECT {COLUMNS} FROM cell WHERE {conditions} ORDER BY p DESC, n LIMIT ?"
         ))?;
-        let (p, n) = after.unzip();
-        let rows = query.query_map(
-            params![slide, wanted.decided, reason, p, n, wanted.limit],
-            kept_cell,
-        )?;
-        // What can't be read is passed over: the others are there to be looked at.
-        let cells = rows.filter_map(Result::ok).collect();
-        Ok(Some((cells, total)))
+        let mut rows = query.query(given.as_slice())?;
+        let (mut cells, mut seen) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            seen += 1;
+            if seen > limit {
+                break;
+            }
+            // What can't be read is passed over: the others are there to be looked at.
+            cells.extend(kept_cell(row));
+        }
+        Ok(Some(CellsListed {
+            cells,
+            total,
+            more: seen > limit,
+        }))
     }
 
-    /// One cell.
-    pub(super) fn cell(&self, id: Uuid) -> Result<Option<KeptCell>, Trouble> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM cell WHERE id = ?1"))?
-            .query_row([id.as_bytes().as_slice()], kept_cell)
-            .optional()?)
+    /// One cell, and the command that brought its decision; `None` where there is none that can be read.
+    pub(super) fn cell(&self, id: Uuid) -> Result<Option<(KeptCell, Option<String>)>, Trouble> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, decided_request FROM cell WHERE id = ?1"
+        ))?;
+        let mut rows = query.query([id.as_bytes().as_slice()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        Ok(kept_cell(row)
+            .ok()
+            .map(|cell| (cell, row.get(9).unwrap_or_default())))
     }
 
     /// A cell's PNGs, picture and mask; `None` where there is no such cell, or its bytes are not those that were kept.
@@ -177,20 +223,26 @@ impl Database {
         }))
     }
 
-    /// Notes a decision, or takes one back; `false` where there is no such cell.
-    pub(super) fn decide(&self, id: Uuid, decision: Option<&Decision>) -> Result<bool, Trouble> {
-        let changed = self
-            .connection
+    /// Notes a decision that a command has brought, or takes one back.
+    pub(super) fn decide(
+        &self,
+        id: Uuid,
+        decision: Option<&Decision>,
+        request: &str,
+    ) -> Result<(), Trouble> {
+        self.connection
             .prepare_cached(
-                "UPDATE cell SET verdict = ?2, decided_at = ?3, decided_by = ?4 WHERE id = ?1",
+                "UPDATE cell SET verdict = ?2, decided_at = ?3, decided_by = ?4, decided_request = ?5
+                 WHERE id = ?1",
             )?
             .execute(params![
                 id.as_bytes().as_slice(),
                 decision.map(|decision| label_number(decision.verdict)),
                 decision.map(|decision| decision.at.to_string()),
                 decision.and_then(|decision| decision.by.clone().map(String::from)),
+                request,
             ])?;
-        Ok(changed > 0)
+        Ok(())
     }
 
     /// How many cells of a slide were decided, and how.
@@ -202,7 +254,10 @@ impl Database {
         let mut rows = query.query([slide.as_str()])?;
         let mut decided = Decided::default();
         while let Some(row) = rows.next()? {
-            decided.add(label(row, 0)?, label(row, 1)?, row.get(2)?);
+            // What nobody ever wrote is no decision.
+            if let (Ok(model), Ok(reviewer)) = (label(row, 0), label(row, 1)) {
+                decided.add(model, reviewer, row.get(2)?);
+            }
         }
         Ok(decided)
     }
@@ -215,7 +270,20 @@ impl Database {
                     Ok((row.get(0)?, row.get(1)?))
                 });
         let (kept, reviewed) = counts?;
-        Ok((kept, reviewed, used(&self.connection)?))
+        Ok((kept, reviewed, used_bytes(&self.connection)?))
+    }
+
+    /// Lets the file have so many pages and no more, as if its disk were full.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, most: &str) -> Result<(), Trouble> {
+        let pages: i64 =
+            self.connection
+                .query_row("SELECT page_count FROM pragma_page_count", [], |row| {
+                    row.get(0)
+                })?;
+        let most = most.replace("page_count", &pages.to_string());
+        let set = format!("PRAGMA max_page_count = {most}");
+        Ok(self.connection.query_row(&set, [], |_| Ok(()))?)
     }
 
     /// Where a cell is in the order of suspicion.
@@ -259,18 +327,45 @@ fn insert(connection: &Connection, field: &KeptField, chosen: &Chosen) -> Result
     Ok(())
 }
 
-/// What the cells take.
-fn used(connection: &Connection) -> Result<u64, Trouble> {
-    Ok(connection
-        .prepare_cached("SELECT ifnull(sum(bytes), 0) FROM cell")?
-        .query_row([], |row| row.get(0))?)
-}
+/// The cells that nobody has decided on, by reason: how many, and what they take.
+struct Undecided(BTreeMap<u8, (u64, u64)>);
 
-/// What those take that nobody has decided on.
-fn undecided_bytes(connection: &Connection) -> Result<u64, Trouble> {
-    Ok(connection
-        .prepare_cached("SELECT ifnull(sum(bytes), 0) FROM cell WHERE verdict IS NULL")?
-        .query_row([], |row| row.get(0))?)
+impl Undecided {
+    fn of(connection: &Connection) -> Result<Self, Trouble> {
+        let mut query = connection.prepare_cached(
+            "SELECT reason, count(*), sum(bytes) FROM cell INDEXED BY cell_undecided
+             WHERE verdict IS NULL GROUP BY reason",
+        )?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        Ok(Self(rows.collect::<Result<_, _>>()?))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.values().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Removes the oldest of the reason that has most; `false` where there is none.
+    fn remove_oldest(&mut self, connection: &Connection) -> Result<bool, Trouble> {
+        let Some((&reason, sum)) = self.0.iter_mut().max_by_key(|(_, (count, _))| *count) else {
+            return Ok(false);
+        };
+        let found: Option<(i64, u64)> = connection
+            .prepare_cached(
+                "SELECT n, bytes FROM cell INDEXED BY cell_undecided
+                 WHERE verdict IS NULL AND reason = ?1 ORDER BY n LIMIT 1",
+            )?
+            .query_row([reason], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((n, bytes)) = found else {
+            self.0.remove(&reason);
+            return Ok(false);
+        };
+        *sum = (sum.0.saturating_sub(1), sum.1.saturating_sub(bytes));
+        let gone = connection
+            .prepare_cached("DELETE FROM cell WHERE n = ?1")?
+            .execute([n])?;
+        Ok(gone > 0)
+    }
 }
 
 fn checksum(id: Uuid, facts: &str, picture: &[u8], mask: &[u8]) -> Vec<u8> {

@@ -18,13 +18,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use smearscope_common::message::{
-    CellPictures, CellReviewed, CellsList, CellsListed, CellsReview, CellsShown, Decision,
-    KeptHealth, Reviewed, SlideMessage,
+    CellPictures, CellReviewed, CellsList, CellsListed, CellsReview, CellsShown, Decided, Decision,
+    KeptHealth, Reviewed, SlideId, SlideMessage,
 };
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::sqlite::{Trouble, set_aside};
+use crate::health::machine::disk_free_mb;
+use crate::sqlite::{Trouble, folder_of, set_aside};
 use database::Database;
 
 pub use choose::{Chosen, choose};
@@ -32,6 +33,10 @@ pub use database::KeptField;
 
 /// The file, beside that of the results.
 pub const FILE: &str = "cells.sqlite";
+/// What is left for results on a disk that is nearly full.
+const RESERVE_MB: f64 = 100.0;
+/// An answer with pictures ends when it has so many bytes of them: in base64 that is what any broker takes.
+const MOST_SHOWN: usize = 384 << 10;
 /// How long a database that can't be opened is left alone.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -61,6 +66,7 @@ pub enum KeptError {
 /// The cells that this board keeps.
 pub struct KeptCells {
     inner: Mutex<Inner>,
+    at_hand: Mutex<Option<(SlideId, Decided)>>,
 }
 
 struct Inner {
@@ -94,6 +100,7 @@ impl KeptCells {
         }
         Ok(Self {
             inner: Mutex::new(inner),
+            at_hand: Mutex::default(),
         })
     }
 
@@ -102,14 +109,22 @@ impl KeptCells {
         self.lock().options.max_bytes > 0
     }
 
-    /// Keeps cells of a field. What goes wrong is told in the log and in [`KeptCells::health`]: no result waits for it.
+    /// Keeps cells of a field. What goes wrong is told in the log and in [`KeptCells::health`]: no result is lost for it.
     pub fn keep(&self, field: &KeptField, cells: &[Chosen]) {
         if cells.is_empty() {
             return;
         }
         let max_bytes = self.lock().options.max_bytes;
         // What goes wrong is told where it goes wrong.
-        let _ = self.with(|database| database.add(field, cells, max_bytes));
+        let added = self.write(|database, has_room| match has_room {
+            true => database.add(field, cells, max_bytes),
+            false => Err(Trouble::Unusable(format!(
+                "the disk has less than {RESERVE_MB} MB left, which are for results"
+            ))),
+        });
+        if added.is_ok_and(|lost_decisions| lost_decisions) {
+            *self.at_hand() = None;
+        }
     }
 
     /// Which cells are kept.
@@ -117,21 +132,11 @@ impl KeptCells {
     /// # Errors
     /// [`KeptError`].
     pub fn list(&self, wanted: &CellsList) -> Result<CellsListed, KeptError> {
-        // One more than asked for tells whether there are more.
-        let limit = wanted.limit as usize;
-        let one_more = CellsList {
-            limit: wanted.limit.saturating_add(1),
-            ..wanted.clone()
-        };
-        let found = self.with(|database| database.list(&one_more))?;
-        let (mut cells, total) =
-            found.ok_or_else(|| KeptError::Unknown(wanted.after.unwrap_or_default()))?;
-        let more = cells.len() > limit;
-        cells.truncate(limit);
-        Ok(CellsListed { cells, total, more })
+        let found = self.read(|database| database.list(wanted))?;
+        found.ok_or_else(|| KeptError::Unknown(wanted.after.unwrap_or_default()))
     }
 
-    /// What cells look like.
+    /// What cells look like; those that would make the answer too large are left for later.
     ///
     /// # Errors
     /// [`KeptError`].
@@ -139,52 +144,73 @@ impl KeptCells {
         let mut shown = CellsShown {
             cells: Vec::new(),
             missing: Vec::new(),
+            later: Vec::new(),
         };
+        let mut bytes = 0;
         for &id in ids {
-            match self.with(|database| database.pictures(id))? {
-                Some((picture, mask)) => shown.cells.push(CellPictures {
-                    id,
-                    picture: STANDARD.encode(picture),
-                    mask: STANDARD.encode(mask),
-                }),
+            if bytes >= MOST_SHOWN {
+                shown.later.push(id);
+                continue;
+            }
+            match self.read(|database| database.pictures(id))? {
+                Some((picture, mask)) => {
+                    bytes += picture.len() + mask.len();
+                    shown.cells.push(CellPictures {
+                        id,
+                        picture: STANDARD.encode(picture),
+                        mask: STANDARD.encode(mask),
+                    });
+                }
                 None => shown.missing.push(id),
             }
         }
         Ok(shown)
     }
 
-    /// Notes what a person decided of a cell; `slide` is the slide at hand. It is on the disk when this returns.
+    /// Notes what a person decided of a cell by this command; `slide` is the slide at hand. It is on the disk when this returns.
+    /// The same command once more changes nothing: somebody else may have decided since.
     ///
     /// # Errors
     /// [`KeptError`].
     pub fn review(
         &self,
         review: &CellsReview,
+        request: &str,
         slide: Option<&SlideMessage>,
     ) -> Result<CellReviewed, KeptError> {
         let id = review.id;
-        let decision = review.verdict.map(|verdict| Decision {
-            verdict,
-            at: Timestamp::now(),
-            by: review.by.clone(),
-        });
-        let found = self.with(|database| {
-            let is_here = database.decide(id, decision.as_ref())?;
-            if is_here { database.cell(id) } else { Ok(None) }
-        })?;
-        let cell = found.ok_or(KeptError::Unknown(id))?;
+        let found = self.read(|database| database.cell(id))?;
+        let (cell, decided_by) = found.ok_or(KeptError::Unknown(id))?;
+        let mut decision = cell.decision;
+        if decided_by.as_deref() != Some(request) {
+            decision = review.verdict.map(|verdict| Decision {
+                verdict,
+                at: Timestamp::now(),
+                by: review.by.clone(),
+            });
+            self.write(|database, _| database.decide(id, decision.as_ref(), request))?;
+            *self.at_hand() = None;
+        }
         let at_hand = slide.filter(|slide| cell.slide.as_ref() == Some(&slide.id));
         Ok(CellReviewed {
             id,
-            decision: cell.decision,
+            decision,
             slide: cell.slide,
             reviewed: at_hand.and_then(|slide| self.reviewed(slide)),
         })
     }
 
-    /// What the decisions make of a slide's count.
+    /// What the decisions make of a slide's count. Asked with each field, and so answered from memory where it can be.
     pub fn reviewed(&self, slide: &SlideMessage) -> Option<Reviewed> {
-        let decided = self.with(|database| database.decided(&slide.id)).ok()?;
+        let mut at_hand = self.at_hand();
+        let decided = match &*at_hand {
+            Some((id, decided)) if *id == slide.id => *decided,
+            _ => {
+                let decided = self.read(|database| database.decided(&slide.id)).ok()?;
+                *at_hand = Some((slide.id.clone(), decided));
+                decided
+            }
+        };
         Reviewed::of(slide.counts, decided)
     }
 
@@ -193,7 +219,7 @@ impl KeptCells {
         if !self.is_on() {
             return None;
         }
-        let (kept, reviewed, bytes) = self.with(|database| database.totals()).unwrap_or_default();
+        let (kept, reviewed, bytes) = self.read(|database| database.totals()).unwrap_or_default();
         let inner = self.lock();
         Some(KeptHealth {
             kept,
@@ -204,38 +230,44 @@ impl KeptCells {
         })
     }
 
-    /// Does something with the database. A damaged one is set aside, and a new one begun.
-    fn with<T>(
+    /// Reads.
+    fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, Trouble>) -> Result<T, KeptError> {
+        self.with(|inner| work(inner.opened()?))
+    }
+
+    /// Writes; the work is told whether the disk has room to spare. Only what could be written says that nothing is wrong.
+    fn write<T>(
         &self,
-        work: impl FnOnce(&mut Database) -> Result<T, Trouble>,
+        work: impl FnOnce(&mut Database, bool) -> Result<T, Trouble>,
     ) -> Result<T, KeptError> {
+        self.with(|inner| {
+            let has_room = inner.has_room();
+            let done = work(inner.opened()?, has_room)?;
+            inner.is_well();
+            Ok(done)
+        })
+    }
+
+    /// Does something with the database. A damaged one is set aside, and a new one begun.
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, Trouble>) -> Result<T, KeptError> {
         let mut inner = self.lock();
         if inner.options.max_bytes == 0 {
             return Err(KeptError::Off);
         }
-        if inner.database.is_none() {
-            if Instant::now() < inner.retry_at {
-                let trouble = inner.trouble.clone().unwrap_or_default();
-                return Err(KeptError::Unusable(trouble));
+        work(&mut inner).map_err(|trouble| {
+            inner.note(&trouble);
+            if let Trouble::Damaged(_) = trouble {
+                // The next one to ask finds a new one.
+                inner.database = None;
+                inner.replace();
             }
-            inner.open().map_err(unusable)?;
-        }
-        let database = inner.database.as_mut().expect("it was just opened");
-        match work(database) {
-            Ok(done) => {
-                inner.is_well();
-                Ok(done)
-            }
-            Err(trouble) => {
-                inner.note(&trouble);
-                if let Trouble::Damaged(_) = trouble {
-                    // The next one to ask finds a new one.
-                    inner.database = None;
-                    inner.replace();
-                }
-                Err(unusable(trouble))
-            }
-        }
+            KeptError::Unusable(trouble.to_string())
+        })
+    }
+
+    /// The decisions of the slide that was asked for last. Taken before [`KeptCells::lock`], never after.
+    fn at_hand(&self) -> MutexGuard<'_, Option<(SlideId, Decided)>> {
+        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each change is SQLite's: nothing is ever half done.
@@ -245,6 +277,25 @@ impl KeptCells {
 }
 
 impl Inner {
+    /// The database, opened if it is time to try that.
+    fn opened(&mut self) -> Result<&mut Database, Trouble> {
+        if self.database.is_none() {
+            if Instant::now() < self.retry_at {
+                let trouble = self.trouble.clone().unwrap_or_default();
+                return Err(Trouble::Unusable(trouble));
+            }
+            self.open()?;
+        }
+        Ok(self.database.as_mut().expect("it was just opened"))
+    }
+
+    /// Whether results have room enough on the disk.
+    fn has_room(&self) -> bool {
+        let folder = self.options.path.as_deref().map(folder_of);
+        let free = folder.and_then(disk_free_mb);
+        free.is_none_or(|free| free >= RESERVE_MB)
+    }
+
     /// Opens the database; a damaged one is followed by a new one.
     fn open(&mut self) -> Result<(), Trouble> {
         let mut opened = Database::open(self.options.path.as_deref());
@@ -298,8 +349,4 @@ impl Inner {
             info!("cells for a second look are kept again");
         }
     }
-}
-
-fn unusable(trouble: Trouble) -> KeptError {
-    KeptError::Unusable(trouble.to_string())
 }

@@ -14,6 +14,8 @@ CREATE TABLE cell (
     verdict INTEGER,
     decided_at TEXT,
     decided_by TEXT,
+    -- The command that brought the decision: sent once more, it is not done once more.
+    decided_request TEXT,
     -- What the row takes.
     bytes INTEGER NOT NULL,
     -- Last, so that nothing else lies behind them.
@@ -26,6 +28,7 @@ CREATE TABLE cell (
 CREATE INDEX cell_rank ON cell (p DESC, n);
 CREATE INDEX cell_slide ON cell (slide, p DESC, n);
 CREATE INDEX cell_decided ON cell (slide, label, verdict) WHERE verdict IS NOT NULL;
--- These two have all that is asked with each field: the rows themselves are long.
+-- These have all that is asked with each field and each listing: the rows themselves are long.
 CREATE INDEX cell_undecided ON cell (reason, n, bytes) WHERE verdict IS NULL;
-CREATE INDEX cell_bytes ON cell (verdict, bytes);
+CREATE INDEX cell_age ON cell (n) WHERE verdict IS NOT NULL;
+CREATE INDEX cell_count ON cell (verdict, reason);

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Room for a few cells of [`chosen`].
-const FEW: u64 = 8 << 10;
+/// Room for some dozen cells of [`chosen`], and for what a database itself takes.
+const FEW: u64 = 96 << 10;
 
 /// What keeps nothing longer than the program runs.
 pub fn in_memory() -> KeptCells {
@@ -69,7 +69,11 @@ fn list(kept: &KeptCells, wanted: CellsList) -> Vec<KeptCell> {
 }
 
 fn all(kept: &KeptCells) -> Vec<KeptCell> {
-    list(kept, CellsList::default())
+    let wanted = CellsList {
+        limit: 200,
+        ..CellsList::default()
+    };
+    list(kept, wanted)
 }
 
 fn review(kept: &KeptCells, id: Uuid, verdict: Option<Label>) -> CellReviewed {
@@ -78,7 +82,8 @@ fn review(kept: &KeptCells, id: Uuid, verdict: Option<Label>) -> CellReviewed {
         verdict,
         by: None,
     };
-    kept.review(&review, None).unwrap()
+    kept.review(&review, &Uuid::now_v7().to_string(), None)
+        .unwrap()
 }
 
 #[test]
@@ -180,6 +185,7 @@ fn a_decision_lasts_can_be_changed_and_taken_back() {
             verdict: Some(Label::Uninfected),
             by: Some(Reviewer::try_from("A. Otieno".to_owned()).unwrap()),
         },
+        "first",
         None,
     );
     let decision = decided.unwrap().decision.unwrap();
@@ -215,7 +221,7 @@ fn a_decision_lasts_can_be_changed_and_taken_back() {
         by: None,
     };
     assert!(matches!(
-        kept.review(&unknown, None),
+        kept.review(&unknown, "r", None),
         Err(KeptError::Unknown(_))
     ));
 }
@@ -237,7 +243,7 @@ fn decisions_are_counted_for_their_slide() {
     review(&kept, ids[3], Some(Label::Uninfected));
     let decided = |slide: &str| {
         let slide: SlideId = slide.parse().unwrap();
-        kept.with(|database| database.decided(&slide)).unwrap()
+        kept.read(|database| database.decided(&slide)).unwrap()
     };
     let one_of_each = Decided {
         confirmed: 1,
@@ -260,7 +266,11 @@ fn decisions_are_counted_for_their_slide() {
         verdict: None,
         by: None,
     };
-    let reviewed = kept.review(&again, Some(&slide)).unwrap().reviewed.unwrap();
+    let reviewed = kept
+        .review(&again, "r", Some(&slide))
+        .unwrap()
+        .reviewed
+        .unwrap();
     assert!(!reviewed.complete && reviewed.confirmed == 0);
 }
 
@@ -357,6 +367,136 @@ fn one_program_has_it_and_where_it_can_t_be_it_is_told() {
         kept.list(&CellsList::default()),
         Err(KeptError::Unusable(_))
     ));
+}
+
+#[test]
+fn a_write_that_fails_is_told_until_one_succeeds_whatever_can_be_read() {
+    let kept = in_memory();
+    let cells = vec![chosen(KeptReason::Suspicious, 0.9); 8];
+    kept.keep(&field(1, None), &cells);
+    // A disk that is full.
+    let pages = |most: &str| {
+        kept.read(|database| database.limit_pages(most)).unwrap();
+    };
+    pages("page_count");
+    for seq in 2..40 {
+        kept.keep(&field(seq, None), &cells);
+    }
+    let full = all(&kept).len();
+    let trouble = kept.health().unwrap().trouble.unwrap();
+    assert!(trouble.contains("full"), "{trouble}");
+    assert!(
+        kept.health().unwrap().trouble.is_some(),
+        "reading heals nothing"
+    );
+    pages("1000000");
+    kept.keep(&field(50, None), &cells);
+    assert_eq!(kept.health().unwrap().trouble, None);
+    assert_eq!(all(&kept).len(), full + 8);
+}
+
+#[test]
+fn the_same_command_once_more_does_not_undo_what_somebody_else_decided() {
+    let kept = in_memory();
+    kept.keep(&field(1, None), &[chosen(KeptReason::Suspicious, 0.9)]);
+    let id = all(&kept)[0].id;
+    let review = |verdict, request: &str| {
+        let review = CellsReview {
+            id,
+            verdict: Some(verdict),
+            by: None,
+        };
+        kept.review(&review, request, None)
+            .unwrap()
+            .decision
+            .unwrap()
+    };
+    let first = review(Label::Parasitized, "a");
+    assert_eq!(review(Label::Parasitized, "a"), first, "also its time");
+    let second = review(Label::Uninfected, "b");
+    assert_eq!(review(Label::Uninfected, "b"), second);
+    assert_eq!(all(&kept)[0].decision, Some(second));
+}
+
+#[test]
+fn a_row_that_can_t_be_read_costs_nothing_but_itself() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cells.sqlite");
+    let kept = opened(Some(&path), 1 << 20);
+    let cells = [0.9, 0.8, 0.7].map(|p| chosen(KeptReason::Suspicious, p));
+    kept.keep(&field(1, Some("A")), &cells);
+    let ids: Vec<Uuid> = all(&kept).iter().map(|cell| cell.id).collect();
+    for id in &ids[1..] {
+        review(&kept, *id, Some(Label::Uninfected));
+    }
+    drop(kept);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "UPDATE cell SET facts = '{' WHERE p > 0.85; UPDATE cell SET verdict = 7 WHERE p BETWEEN 0.75 AND 0.85",
+        )
+        .unwrap();
+    drop(connection);
+    let kept = opened(Some(&path), 1 << 20);
+    let page = CellsList {
+        limit: 1,
+        ..CellsList::default()
+    };
+    let page = kept.list(&page).unwrap();
+    assert!(page.cells.is_empty() && page.more, "others are behind it");
+    assert_eq!(
+        all(&kept).iter().map(|cell| cell.id).collect::<Vec<_>>(),
+        ids[2..]
+    );
+    let unreadable = CellsReview {
+        id: ids[0],
+        verdict: None,
+        by: None,
+    };
+    let error = kept.review(&unreadable, "r", None);
+    assert!(matches!(error, Err(KeptError::Unknown(_))));
+    let decided = kept.read(|database| database.decided(&"A".parse().unwrap()));
+    assert_eq!(decided.unwrap().rejected, 1);
+    assert!(
+        review(&kept, ids[2], None).decision.is_none(),
+        "it is the same file"
+    );
+}
+
+#[test]
+fn a_much_smaller_bound_is_reached_step_by_step() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cells.sqlite");
+    let kept = opened(Some(&path), 64 << 20);
+    for seq in 0..30 {
+        kept.keep(
+            &field(seq, None),
+            &vec![chosen(KeptReason::Suspicious, 0.9); 16],
+        );
+    }
+    drop(kept);
+    let kept = opened(Some(&path), FEW);
+    let mut before = kept.health().unwrap().kept;
+    assert_eq!(before, 480);
+    while kept.health().unwrap().bytes > FEW {
+        kept.keep(&field(99, None), &[chosen(KeptReason::Suspicious, 0.9)]);
+        let now = kept.health().unwrap().kept;
+        assert!(now < before && before - now <= 64, "{before} {now}");
+        before = now;
+    }
+}
+
+#[test]
+fn an_answer_stays_one_that_a_broker_takes() {
+    let kept = in_memory();
+    let mut large = chosen(KeptReason::Suspicious, 0.9);
+    large.picture = vec![7; 100 << 10];
+    kept.keep(&field(1, None), &vec![large; 8]);
+    let ids: Vec<Uuid> = all(&kept).iter().map(|cell| cell.id).collect();
+    let shown = kept.show(&ids).unwrap();
+    assert_eq!((shown.cells.len(), shown.later.len()), (4, 4));
+    assert_eq!(kept.show(&shown.later).unwrap().cells.len(), 4);
+    assert!(serde_json::to_string(&shown).unwrap().len() < 600 << 10);
 }
 
 #[test]

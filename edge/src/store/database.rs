@@ -14,7 +14,7 @@ use super::step::Step;
 use super::{Kind, Message};
 use crate::failpoint;
 use crate::slide::{Rules, Slide};
-use crate::sqlite::{Trouble, private_file, set_up};
+use crate::sqlite::{Trouble, private_file, set_up, used_bytes};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
@@ -423,16 +423,6 @@ pub(super) fn drops(connection: &Connection) -> Result<Drops, Trouble> {
         no_room: count("no_room")?,
         damaged: count("damaged")?,
     })
-}
-
-/// What is in use of a database's file, in bytes.
-pub(super) fn used_bytes(connection: &Connection) -> Result<u64, Trouble> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT (page_count - freelist_count) * page_size
-             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-        )?
-        .query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn get<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, Trouble> {

@@ -8,13 +8,13 @@ use smearscope_common::message::{Drops, SlideId, SlideMessage};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::database::{Database, used_bytes};
+use super::database::Database;
 use super::step::{Limits, Pruned, Step};
 use super::{Answer, Cursor, Message, Options, StoreError};
 use crate::failpoint;
 use crate::report::{self, Report};
 use crate::slide::{Slide, Wanted};
-use crate::sqlite::{Trouble, set_aside};
+use crate::sqlite::{Trouble, folder_of, set_aside, used_bytes};
 
 /// How long a disk that can't take results is left alone before it is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(30);
@@ -459,11 +459,4 @@ fn files_aside(path: &Path) -> Vec<PathBuf> {
         .collect();
     aside.sort();
     aside
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent();
-    folder
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }

@@ -6,10 +6,10 @@ use smearscope_common::message::Drops;
 use uuid::Uuid;
 
 use super::Kind;
-use super::database::{Database, MAX_COUNT, checksum, drops, get, message, put, used_bytes};
+use super::database::{Database, MAX_COUNT, checksum, drops, get, message, put};
 use crate::clock;
 use crate::failpoint;
-use crate::sqlite::Trouble;
+use crate::sqlite::{Trouble, used_bytes};
 
 /// How many answers to commands are kept.
 const ANSWERS: i64 = 1000;

@@ -2,7 +2,7 @@
 //!
 //! On the loopback interface whoever asks may, by a name of the loopback interface only: a page from elsewhere that gives its
 //! own name our address (DNS rebinding) must not read along. Beyond it a program shows a token, and a person a password, for
-//! which a session is begun.
+//! which a session is begun. What a session has opened ends with it.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
 use argon2::{Argon2, Params};
 use axum::extract::{Request, State};
+use axum::http::Uri;
 use axum::http::header::{
     ACCEPT, AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue, ORIGIN, SET_COOKIE,
     WWW_AUTHENTICATE,
@@ -19,13 +20,16 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::{Form, http::Uri};
+use axum::{Extension, Form};
+use governor::clock::DefaultClock;
+use governor::state::keyed::HashMapStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::RngCore;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Site, page, say};
@@ -37,10 +41,14 @@ const COOKIE_NAME: &str = "smearscope-session";
 const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 /// The oldest session ends where there are more.
 const MOST_SESSIONS: usize = 64;
-/// Passwords that are tried in a second, over a longer time, whoever tries them.
+/// Passwords that one address may try in a second, over a longer time.
 const TRIES: NonZeroU32 = NonZeroU32::new(1).expect("not zero");
-/// Those that are tried at once.
+/// Those that it may try at once.
 const BURST: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+/// What all together may: who has many addresses must not keep the board busy.
+const ALL_TRIES: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+/// Of so many addresses it is remembered what they tried.
+const MOST_ADDRESSES: usize = 1000;
 /// The most memory in KiB that the check of a password may take: the board has little, and the hash says how much.
 const MOST_MEMORY: u32 = 128 << 10;
 
@@ -57,9 +65,10 @@ pub struct Guard {
     token: Option<Secret>,
     password: Option<HashedPassword>,
     sessions: Mutex<Vec<Session>>,
-    tries: DefaultDirectRateLimiter,
+    tries: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>,
+    all_tries: DefaultDirectRateLimiter,
     /// One check at a time: it takes memory.
-    checking: Semaphore,
+    checking: Arc<Semaphore>,
     /// Whether a cookie may go by TLS only.
     is_encrypted: bool,
 }
@@ -68,7 +77,36 @@ struct Session {
     /// Of what the cookie holds, so that a look at the memory gives no session away.
     hash: [u8; 32],
     until: Instant,
+    /// Cancelled when it ends early.
+    ended: CancellationToken,
 }
+
+/// How long a client is let in, noted in its request.
+#[derive(Clone, Default)]
+pub struct Admission {
+    ended: CancellationToken,
+    until: Option<Instant>,
+}
+
+impl Admission {
+    /// Waits for its end.
+    pub async fn is_over(&self) {
+        let time_is_up = async {
+            match self.until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.ended.cancelled() => {}
+            () = time_is_up => {}
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// A password as Argon2 leaves it.
 #[derive(Clone, Debug)]
@@ -118,8 +156,9 @@ impl Access {
             token,
             password,
             sessions: Mutex::default(),
-            tries: RateLimiter::direct(Quota::per_second(TRIES).allow_burst(BURST)),
-            checking: Semaphore::new(1),
+            tries: RateLimiter::hashmap(Quota::per_second(TRIES).allow_burst(BURST)),
+            all_tries: RateLimiter::direct(Quota::per_second(ALL_TRIES).allow_burst(BURST)),
+            checking: Arc::new(Semaphore::new(1)),
             is_encrypted,
         }))
     }
@@ -131,7 +170,7 @@ impl Access {
 }
 
 impl Guard {
-    fn lets_in(&self, headers: &HeaderMap) -> bool {
+    fn lets_in(&self, headers: &HeaderMap) -> Option<Admission> {
         let shows_token = self.token.as_ref().is_some_and(|token| {
             let shown = headers
                 .get(AUTHORIZATION)
@@ -139,14 +178,21 @@ impl Guard {
             // In a time that tells nothing of how much of it was right.
             shown.is_some_and(|shown| shown.ct_eq(token.expose().as_bytes()).into())
         });
-        shows_token || session_of(headers).is_some_and(|hash| self.knows(&hash))
+        if shows_token {
+            return Some(Admission::default());
+        }
+        self.session(&session_of(headers)?)
     }
 
-    fn knows(&self, hash: &[u8; 32]) -> bool {
+    fn session(&self, hash: &[u8; 32]) -> Option<Admission> {
         let now = Instant::now();
         let sessions = self.sessions();
         let mut live = sessions.iter().filter(|session| session.until > now);
-        live.any(|session| session.hash == *hash)
+        let found = live.find(|session| session.hash == *hash)?;
+        Some(Admission {
+            ended: found.ended.clone(),
+            until: Some(found.until),
+        })
     }
 
     /// Begins a session; gives what its cookie holds.
@@ -158,18 +204,25 @@ impl Guard {
         let mut sessions = self.sessions();
         sessions.retain(|session| session.until > now);
         if sessions.len() >= MOST_SESSIONS {
-            sessions.remove(0);
+            sessions.remove(0).ended.cancel();
         }
         sessions.push(Session {
             hash: Sha256::digest(&id).into(),
             until: now + SESSION,
+            ended: CancellationToken::new(),
         });
         id
     }
 
     fn end(&self, headers: &HeaderMap) {
         if let Some(hash) = session_of(headers) {
-            self.sessions().retain(|session| session.hash != hash);
+            self.sessions().retain(|session| {
+                let stays = session.hash != hash;
+                if !stays {
+                    session.ended.cancel();
+                }
+                stays
+            });
         }
     }
 
@@ -199,32 +252,39 @@ fn session_of(headers: &HeaderMap) -> Option<[u8; 32]> {
 }
 
 /// Lets a request pass that may: see the module.
-pub async fn check(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+pub async fn check(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    match &site.access {
-        Access::Loopback if is_loopback(headers.get(HOST), request.uri()) => {}
+    let admission = match &site.access {
+        Access::Loopback if is_loopback(headers.get(HOST), request.uri()) => Admission::default(),
         Access::Loopback => {
             return say(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this is served by the name localhost or an address of the loopback interface only",
             );
         }
-        Access::Guarded(guard) if guard.lets_in(headers) => {}
-        Access::Guarded(guard) => {
-            // Only who looks at a page can do something with another page.
-            let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-            let is_person = accepted.is_some_and(|accepted| accepted.contains("text/html"));
-            if guard.password.is_some() && is_person && request.method() == Method::GET {
-                return Redirect::to("/login").into_response();
-            }
-            let mut response = say(StatusCode::UNAUTHORIZED, "a token or a password is needed");
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        }
-    }
+        Access::Guarded(guard) => match guard.lets_in(headers) {
+            Some(admission) => admission,
+            None => return shut_out(guard, &request),
+        },
+    };
+    request.extensions_mut().insert(admission);
     next.run(request).await
+}
+
+/// What who is not let in is told.
+fn shut_out(guard: &Guard, request: &Request) -> Response {
+    // Only who looks at a page can do something with another page.
+    let accepted = request.headers().get(ACCEPT);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    let is_person = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    if guard.password.is_some() && is_person && request.method() == Method::GET {
+        return Redirect::to("/login").into_response();
+    }
+    let mut response = say(StatusCode::UNAUTHORIZED, "a token or a password is needed");
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
 /// Whether a request names the loopback interface as its host.
@@ -279,32 +339,41 @@ pub struct Login {
 }
 
 /// Begins a session for the right password.
-pub async fn login(State(site): State<Arc<Site>>, Form(login): Form<Login>) -> Response {
+pub async fn login(
+    State(site): State<Arc<Site>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Form(login): Form<Login>,
+) -> Response {
     let Access::Guarded(guard) = &site.access else {
         return Redirect::to("/").into_response();
     };
     let Some(password) = guard.password.clone() else {
         return say(StatusCode::NOT_FOUND, "nobody can sign in here");
     };
-    if guard.tries.check().is_err() {
+    if guard.tries.len() > MOST_ADDRESSES {
+        guard.tries.retain_recent();
+    }
+    if guard.tries.check_key(&peer).is_err() || guard.all_tries.check().is_err() {
         let mut response = page::sign_in(Some(
             "Too many tries: wait a few seconds. / Trop d'essais : patientez quelques secondes.",
         ));
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         return response;
     }
-    let fits = {
-        let _turn = guard.checking.acquire().await;
-        let tried = tokio::task::spawn_blocking(move || password.fits(&login.password));
-        tried.await.unwrap_or(false)
-    };
-    if !fits {
-        warn!("somebody tried a wrong password for the page");
+    let turn = Arc::clone(&guard.checking).acquire_owned().await;
+    // The turn goes along: a check goes on when its client is gone.
+    let tried = tokio::task::spawn_blocking(move || {
+        let fits = password.fits(&login.password);
+        drop(turn);
+        fits
+    });
+    if !tried.await.unwrap_or(false) {
+        warn!("somebody at {peer} tried a wrong password for the page");
         let mut response = page::sign_in(Some("Wrong password. / Mot de passe incorrect."));
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         return response;
     }
-    info!("somebody has signed in to the page");
+    info!("somebody at {peer} has signed in to the page");
     let cookie = guard.cookie(&guard.begin(), SESSION.as_secs());
     ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }
@@ -371,20 +440,27 @@ mod tests {
         let id = guard.begin();
         let cookie = format!("other=1; {COOKIE_NAME}={id}; last=2");
         let known = headers(&[(COOKIE, &cookie)]);
-        assert!(guard.lets_in(&known));
+        assert!(guard.lets_in(&known).is_some());
         for bad in ["", "x", &id[1..], &format!("{id}0")] {
             let cookie = format!("{COOKIE_NAME}={bad}");
-            assert!(!guard.lets_in(&headers(&[(COOKIE, &cookie)])), "{bad}");
+            assert!(
+                guard.lets_in(&headers(&[(COOKIE, &cookie)])).is_none(),
+                "{bad}"
+            );
         }
         let similar = format!("{COOKIE_NAME}x={id}");
-        assert!(!guard.lets_in(&headers(&[(COOKIE, &similar)])));
+        assert!(guard.lets_in(&headers(&[(COOKIE, &similar)])).is_none());
+        let admission = guard.lets_in(&known).unwrap();
         guard.end(&known);
-        assert!(!guard.lets_in(&known));
+        assert!(guard.lets_in(&known).is_none() && admission.ended.is_cancelled());
         // The newest stay.
         let first = guard.begin();
         let others: Vec<String> = (0..MOST_SESSIONS).map(|_| guard.begin()).collect();
-        let lets_in =
-            |id: &str| guard.lets_in(&headers(&[(COOKIE, &format!("{COOKIE_NAME}={id}"))]));
+        let lets_in = |id: &str| {
+            guard
+                .lets_in(&headers(&[(COOKIE, &format!("{COOKIE_NAME}={id}"))]))
+                .is_some()
+        };
         assert!(!lets_in(&first) && others.iter().all(|id| lets_in(id)));
     }
 

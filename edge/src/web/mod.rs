@@ -6,12 +6,12 @@ mod board;
 mod page;
 mod tunnel;
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::http::header::{
@@ -21,6 +21,7 @@ use axum::http::header::{
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -36,11 +37,14 @@ use tracing::{debug, info, warn};
 use crate::exit::bad_input;
 use crate::health::Board;
 
+use access::Peer;
 pub use access::{Access, HashedPassword};
 pub use page::BrokerInfo;
 
 /// Who comes when so many are there waits.
 const MOST_CONNECTIONS: usize = 64;
+/// Of these so many may come from one address.
+const MOST_OF_ONE: usize = 16;
 /// Pages that are joined with the broker inside this program.
 const MOST_TUNNELS: usize = 32;
 /// The store and the broker must answer within this time: they may hang.
@@ -166,8 +170,8 @@ async fn guarded(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (CONTENT_SECURITY_POLICY, POLICY),
-        // Another version of the program may stand at this address tomorrow.
-        (CACHE_CONTROL, "no-cache"),
+        // Others may use the same computer.
+        (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         // Without any, browsers would send no origin with a form of ours, either.
@@ -196,13 +200,14 @@ async fn accept(listener: TcpListener, site: Site) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let tls = site.tls.clone().map(TlsAcceptor::from);
     let router = router(Arc::new(site));
+    let places = Places::default();
     loop {
         let permit = Arc::clone(&room)
             .acquire_owned()
             .await
             .expect("nobody closes this semaphore");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, peer)) => (stream, peer.ip()),
             // Out of descriptors, or a client that was gone before it was let in.
             Err(error) => {
                 debug!("a request could not be accepted: {error}");
@@ -210,8 +215,13 @@ async fn accept(listener: TcpListener, site: Site) {
                 continue;
             }
         };
-        let (tls, router) = (tls.clone(), router.clone());
+        let Some(place) = places.take(peer) else {
+            debug!("{peer} has too many connections");
+            continue;
+        };
+        let (tls, router) = (tls.clone(), router.clone().layer(Extension(Peer(peer))));
         tokio::spawn(async move {
+            let _place = place;
             match tls {
                 None => serve(stream, router).await,
                 Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
@@ -222,6 +232,49 @@ async fn accept(listener: TcpListener, site: Site) {
             }
             drop(permit);
         });
+    }
+}
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of them, until it is dropped.
+struct Place {
+    of: Places,
+    peer: IpAddr,
+}
+
+impl Places {
+    /// A place for one more; `None` where this address has too many. The board itself, and a proxy on it, may have all.
+    fn take(&self, peer: IpAddr) -> Option<Place> {
+        let mut counts = self.counts();
+        let count = counts.entry(peer).or_default();
+        if *count >= MOST_OF_ONE && !peer.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            of: self.clone(),
+            peer,
+        })
+    }
+
+    /// Each change is a single one: nothing is ever half done.
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.of.counts();
+        if let Some(count) = counts.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.peer);
+            }
+        }
     }
 }
 

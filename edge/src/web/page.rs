@@ -5,8 +5,8 @@ use std::io::Read;
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
-    VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH, VARY,
 };
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -44,7 +44,8 @@ pub async fn file(uri: Uri, headers: HeaderMap) -> Response {
         .get(IF_NONE_MATCH)
         .is_some_and(|known| known.as_bytes() == tag.as_bytes())
     {
-        return StatusCode::NOT_MODIFIED.into_response();
+        let no_cache = [(CACHE_CONTROL, "no-cache")];
+        return (StatusCode::NOT_MODIFIED, no_cache).into_response();
     }
     let takes_packed = headers
         .get(ACCEPT_ENCODING)
@@ -59,6 +60,8 @@ pub async fn file(uri: Uri, headers: HeaderMap) -> Response {
         told.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     told.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    // Another version of the program may stand at this address tomorrow.
+    told.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     told.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     told.insert(
         ETAG,

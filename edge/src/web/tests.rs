@@ -329,6 +329,25 @@ async fn health_names_the_stage_that_hangs() {
     assert!(status == 503 && text.contains("has not stirred"), "{text}");
 }
 
+#[test]
+fn one_address_gets_some_of_the_places_and_a_board_itself_all() {
+    let places = Places::default();
+    let peer: IpAddr = "10.0.0.7".parse().unwrap();
+    let mut held: Vec<Place> = (0..MOST_OF_ONE)
+        .map(|_| places.take(peer).unwrap())
+        .collect();
+    assert!(places.take(peer).is_none());
+    assert!(places.take("10.0.0.8".parse().unwrap()).is_some());
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    let _own: Vec<Place> = (0..=MOST_OF_ONE)
+        .map(|_| places.take(loopback).unwrap())
+        .collect();
+    held.pop();
+    assert!(places.take(peer).is_some());
+    held.clear();
+    assert!(!places.counts().contains_key(&peer));
+}
+
 #[tokio::test]
 async fn garbage_and_silence_keep_nobody_else_out() {
     let served = served(open()).await;
@@ -345,24 +364,51 @@ async fn garbage_and_silence_keep_nobody_else_out() {
     assert_eq!(served.ask("GET /healthz", "").await.0, 200);
 }
 
-#[tokio::test]
-async fn the_way_to_a_broker_is_a_websocket_and_carries_bytes_both_ways() {
-    // A broker that takes the handshake and says everything back.
+/// A broker that takes the handshake of one WebSocket and says everything back; gives what it was asked.
+async fn echo() -> (SocketAddr, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let broker = listener.local_addr().unwrap();
     let echo = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
+        let head = head_of(&mut stream).await;
         let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                       Sec-WebSocket-Accept: accepted\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.unwrap();
         let (mut from, mut to) = stream.split();
         let _ = tokio::io::copy(&mut from, &mut to).await;
-        String::from_utf8(head).unwrap()
+        head
     });
+    (broker, echo)
+}
+
+/// Everything up to the end of a head, in small letters.
+async fn head_of(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+/// A WebSocket of which the first bytes came back; the server's head.
+async fn joined(served: &Served, headers: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let request = format!(
+        "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: a2V5\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n{headers}\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = head_of(&mut stream).await;
+    stream.write_all(b"hello broker").await.unwrap();
+    let mut echoed = [0; 12];
+    stream.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"hello broker");
+    (stream, head)
+}
+
+#[tokio::test]
+async fn the_way_to_a_broker_is_a_websocket_and_carries_bytes_both_ways() {
+    let (broker, echo) = echo().await;
     let site = Site::new(
         Arc::new(board()),
         Access::Loopback,
@@ -374,30 +420,36 @@ async fn the_way_to_a_broker_is_a_websocket_and_carries_bytes_both_ways() {
     let (_, text) = served.ask("GET /broker.json", "").await;
     assert!(text.contains("\"url\":\"mqtt\""), "{text}");
     assert_eq!(served.ask("GET /mqtt", "").await.0, 426);
-    let mut stream = TcpStream::connect(served.address).await.unwrap();
-    let request = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Key: a2V5\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\
-                   Cookie: secret=1\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let (stream, head) = joined(&served, "Cookie: secret=1\r\n").await;
     assert!(
         head.starts_with("http/1.1 101")
             && head.contains("sec-websocket-accept: accepted")
             && head.contains("sec-websocket-protocol: mqtt"),
         "{head}"
     );
-    stream.write_all(b"hello broker").await.unwrap();
-    let mut echoed = [0; 12];
-    stream.read_exact(&mut echoed).await.unwrap();
-    assert_eq!(&echoed, b"hello broker");
     drop(stream);
-    let asked = echo.await.unwrap().to_lowercase();
+    let asked = echo.await.unwrap();
     assert!(
         asked.contains("sec-websocket-key: a2v5") && !asked.contains("cookie"),
         "{asked}"
     );
+}
+
+#[tokio::test]
+async fn who_signs_out_is_cut_off_from_the_broker() {
+    let (broker, _echo) = echo().await;
+    let site = Site {
+        broker: Some(broker),
+        ..guarded_site()
+    };
+    let served = served(site).await;
+    let (_, text) = served.post("/login", "", "password=correct+horse").await;
+    let cookie = text
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))
+        .unwrap();
+    let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap());
+    let (mut stream, _) = joined(&served, &cookie).await;
+    assert_eq!(served.post("/logout", &cookie, "").await.0, 303);
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
 }

@@ -12,11 +12,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::copy;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::access::Admission;
 use super::{PATIENCE, Site, say};
 
 /// The headers of a WebSocket's handshake that go through.
@@ -55,12 +56,21 @@ pub async fn open(State(site): State<Arc<Site>>, request: Request) -> Response {
     };
     let mut answer = StatusCode::SWITCHING_PROTOCOLS.into_response();
     answer.headers_mut().extend(handshake(theirs.headers()));
+    let admission = request.extensions().get::<Admission>().cloned();
+    let admission = admission.unwrap_or_default();
     tokio::spawn(async move {
         let _permit = permit;
         let joined = async {
-            let ours = hyper::upgrade::on(request).await?;
-            let theirs = hyper::upgrade::on(&mut theirs).await?;
-            copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await?;
+            let ours = TokioIo::new(hyper::upgrade::on(request).await?);
+            let theirs = TokioIo::new(hyper::upgrade::on(&mut theirs).await?);
+            let (mut from_us, mut to_us) = tokio::io::split(ours);
+            let (mut from_them, mut to_them) = tokio::io::split(theirs);
+            // One side that has ended says that there is nobody to talk to any more.
+            tokio::select! {
+                copied = copy(&mut from_us, &mut to_them) => copied?,
+                copied = copy(&mut from_them, &mut to_us) => copied?,
+                () = admission.is_over() => 0,
+            };
             anyhow::Ok(())
         };
         if let Err(error) = joined.await {

@@ -128,12 +128,12 @@ describe("pictures", () => {
       },
       () => {},
     );
-    const have = async (n: number, missing: string[] = []): Promise<void> => {
+    const have = async (n: number, missing: string[] = [], later: string[] = []): Promise<void> => {
       const { ids, answer } = asked[n]!;
-      const there = ids.filter((id) => !missing.includes(id));
+      const there = ids.filter((id) => !missing.includes(id) && !later.includes(id));
       answer({
         ok: true,
-        value: { cells: there.map((id) => ({ id, picture: new Uint8Array(), mask: new Uint8Array() })), missing },
+        value: { cells: there.map((id) => ({ id, picture: new Uint8Array(), mask: new Uint8Array() })), missing, later },
       });
       await settle();
     };
@@ -152,6 +152,17 @@ describe("pictures", () => {
     await have(1);
     await have(2);
     expect(asked).toHaveLength(3);
+  });
+
+  it("are asked for once more where the board left them for later, unless it gives none at all", async () => {
+    const { store, asked, have } = setUp();
+    store.want(ids(0, 2));
+    await have(0, [], ["c1"]);
+    expect(store.of("c0")).toEqual({ is: "here", picture: "picture c0" });
+    expect(asked[1]!.ids).toEqual(["c1"]);
+    await have(1, [], ["c1"]);
+    expect(store.of("c1")).toEqual({ is: "missing" });
+    expect(asked).toHaveLength(2);
   });
 
   it("are not asked for twice, and not beyond the room there is", async () => {

@@ -82,7 +82,13 @@ export class CellPictureStore<P> {
     this.batches += 1;
     ids.forEach((id) => this.put(id, { is: "coming" }));
     const answer = await this.get(ids);
+    // A board that gives none at all would be asked for ever.
+    const later = answer.ok && answer.value.cells.length > 0 ? answer.value.later : [];
     for (const id of ids) {
+      if (later.includes(id)) {
+        this.states.delete(id);
+        continue;
+      }
       this.put(id, answer.ok ? await this.decoded(id, answer.value) : { is: "failed", why: answer.why });
     }
     this.batches -= 1;

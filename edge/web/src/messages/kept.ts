@@ -72,6 +72,8 @@ export interface CellPictures {
   cells: CellPicture[];
   /** Those that the board doesn't have any more. */
   missing: string[];
+  /** Those that would have made the answer too large. */
+  later: string[];
 }
 
 export interface ReviewReceipt {
@@ -165,6 +167,7 @@ export function parseCellPictures(result: Json): Parsed<CellPictures> {
       };
     }),
     missing: list(result["missing"], "missing", MAX_PICTURES).map((id, i) => uuid(id, `missing[${i}]`)),
+    later: list(result["later"] ?? [], "later", MAX_PICTURES).map((id, i) => uuid(id, `later[${i}]`)),
   }));
 }
 
