@@ -123,11 +123,13 @@ export class FakeBoard {
     await this.#client.endAsync(true);
   }
 
-  /** Takes back what the broker keeps of it, as who retires a board does. */
-  async forget() {
-    for (const leaf of RETAINED) {
-      await this.#client.publishAsync(this.#topic(leaf), "", { qos: 1, retain: true });
+  /** Takes back what a broker keeps of these devices. */
+  static async retire(url, devices) {
+    const client = await mqtt.connectAsync(url, { protocolVersion: 5 });
+    for (const topic of devices.flatMap((device) => RETAINED.map((leaf) => `smearscope/${device}/${leaf}`))) {
+      await client.publishAsync(topic, "", { qos: 1, retain: true });
     }
+    await client.endAsync();
   }
 
   async #open(url) {
