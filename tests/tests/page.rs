@@ -74,7 +74,7 @@ fn every_view_can_be_used_by_everyone() {
     let Some(seen) = seen_by("accessible.mjs", &[&demo.page]) else {
         return;
     };
-    assert_eq!(seen["violations"], serde_json::json!([]), "{seen}");
+    assert_eq!(seen["findings"], serde_json::json!([]), "{seen}");
 }
 
 #[test]
