@@ -6,16 +6,14 @@
 //
 // Of a board that has counted and kept cells, with a slide open. Exit codes: scenario.mjs.
 
-import { axeScript, violationsOf } from "./axe.mjs";
-import { CONTENT, isOnline, pictureOf, show, sidewaysOf } from "./look.mjs";
+import { axeScript, judge } from "./axe.mjs";
+import { CONTENT, isOnline, pictureOf, show } from "./look.mjs";
 import { refusingBroker } from "./refusing_broker.mjs";
-import { DESK, PHONE, scenario } from "./scenario.mjs";
+import { scenario } from "./scenario.mjs";
 
-const NARROW = { width: 320, height: 640 };
 const MOST_TABS = 200;
 /** One fault is found in many places. */
 const MOST_TOLD = 20;
-const THEMES = ["light", "dark"];
 
 async function badId(page) {
   await page.locator("#slide-id").fill("a b");
@@ -55,25 +53,6 @@ async function speak(run, page, language) {
     await page.locator(".switches button").first().click();
   }
   await run.until(`the page in ${language}`, () => languageOf(page), (now) => now.page === language && now.other !== language);
-}
-
-/** Everything that axe finds in what is shown, in all sizes and colours. */
-async function judge(run, page, name, findings) {
-  for (const viewport of [DESK, PHONE, NARROW]) {
-    await page.setViewportSize(viewport);
-    const sideways = await sidewaysOf(page);
-    if (sideways > 0) {
-      findings.push(`${name} at ${viewport.width}: scrolls sideways by ${sideways} pixels`);
-    }
-    for (const colorScheme of viewport === NARROW ? [] : THEMES) {
-      await page.emulateMedia({ colorScheme });
-      const violations = await violationsOf(page);
-      findings.push(...violations.map((line) => `${name} at ${viewport.width}, ${colorScheme}: ${line}`));
-      await run.picture(page, `accessible-${name}-${viewport.width}-${colorScheme}`);
-    }
-  }
-  await page.setViewportSize(DESK);
-  await page.emulateMedia({ colorScheme: "light" });
 }
 
 /** Presses Tab through the whole page; gives what can be used but was not reached, or was reached without showing it. */
@@ -147,7 +126,7 @@ async function judgeScenes(run, page, language, findings) {
       await judgeUse(page, view, findings);
     }
     await first?.(page);
-    await judge(run, page, `${name}-${language}`, findings);
+    findings.push(...(await judge(run, page, `${name}-${language}`)));
     await after?.(page);
   }
 }
@@ -168,7 +147,7 @@ async function judgeCredentials(run, findings) {
     await form.locator('[name="password"]').fill("wrong");
     await form.locator('[name="password"]').press("Enter");
     await run.until("that the password was wrong", () => form.locator('[role="alert"]').isVisible());
-    await judge(run, page, `credentials-${language}`, findings);
+    findings.push(...(await judge(run, page, `credentials-${language}`)));
   }
   await page.close();
 }
@@ -183,5 +162,5 @@ await scenario({ name: "accessible", usage: "URL" }, async (run) => {
   }
   await judgeCredentials(run, findings);
   run.expect(findings.length === 0, `${findings.length} findings: ${findings.slice(0, MOST_TOLD).join("; ")}`);
-  return { scenes: SCENES.length + 1, languages: 2, themes: THEMES.length, findings };
+  return { scenes: SCENES.length + 1, languages: 2, findings };
 });

@@ -109,6 +109,13 @@ export class FakeBoard {
     }
   }
 
+  /** Publishes a field (`fake_fields.mjs`) and its picture. */
+  async sayField(field, picture) {
+    await this.#publish("field", field, false);
+    const properties = { contentType: "image/jpeg", userProperties: { field_id: field.id } };
+    await this.#client.publishAsync(this.#topic("image/field"), picture, { qos: 0, properties });
+  }
+
   /** Ends in order. */
   async stop() {
     this.#timers.forEach(clearInterval);

@@ -6,7 +6,7 @@ import { crc32, deflateSync } from "node:zlib";
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const GREY = 0;
-const RGB = 2;
+export const RGB = 2;
 
 function chunk(name, data) {
   const body = Buffer.concat([Buffer.from(name, "latin1"), data]);
@@ -17,7 +17,7 @@ function chunk(name, data) {
 }
 
 /** A PNG of 8 bits a channel; `paint(x, y, rows, at)` writes the channels of a pixel. */
-function png(width, height, colourType, paint) {
+export function png(width, height, colourType, paint, level = 1) {
   const stride = 1 + width * (colourType === RGB ? 3 : 1);
   const rows = Buffer.alloc(height * stride);
   for (let y = 0; y < height; y += 1) {
@@ -29,7 +29,7 @@ function png(width, height, colourType, paint) {
   head.writeUInt32BE(width, 0);
   head.writeUInt32BE(height, 4);
   head.set([8, colourType], 8);
-  const data = deflateSync(rows, { level: 1 });
+  const data = deflateSync(rows, { level });
   return Buffer.concat([SIGNATURE, chunk("IHDR", head), chunk("IDAT", data), chunk("IEND", Buffer.alloc(0))]);
 }
 

@@ -5,13 +5,9 @@
 //
 // BROKER is an address of mqtt: or ws:. Exit codes: scenario.mjs.
 
-import mqtt from "mqtt";
-
+import { FakeCamera } from "./fake_camera.mjs";
 import { wordsOf } from "./look.mjs";
 import { DESK, PHONE, scenario } from "./scenario.mjs";
-
-/** So often a camera is told of. */
-const TOLD_MS = 300;
 
 const IDS = [
   "device-state",
@@ -27,56 +23,7 @@ const IDS = [
   "now-stale",
 ];
 
-/** Speaks for the camera of a board: what it says is said again and again, since the page forgets within seconds. */
-class Camera {
-  #client;
-  #topic;
-  #said = null;
-  #timer;
-
-  static async connect(run, broker, device) {
-    const camera = new Camera();
-    camera.#client = await mqtt.connectAsync(broker, { protocolVersion: 5 });
-    run.atEnd(() => {
-      clearInterval(camera.#timer);
-      return camera.#client.endAsync(true);
-    });
-    camera.#topic = `smearscope/${device}`;
-    camera.#timer = setInterval(() => camera.#said && void camera.once(camera.#said), TOLD_MS);
-    return camera;
-  }
-
-  /** The page believes a lost camera only of this start of the device. */
-  async bootId(run) {
-    let status;
-    this.#client.on("message", (_, payload) => {
-      status = JSON.parse(payload.toString());
-    });
-    await this.#client.subscribeAsync(`${this.#topic}/status`);
-    return (await run.until("a status at the broker", () => status)).boot_id;
-  }
-
-  say(live) {
-    this.#said = live;
-  }
-
-  async once(live) {
-    await this.#client.publishAsync(`${this.#topic}/live`, JSON.stringify({ ...live, at: new Date().toISOString() }));
-  }
-}
-
-function messagesOf(device, bootId) {
-  const outOfFocus = {
-    schema: "smearscope.live/1",
-    device,
-    boot_id: bootId,
-    camera: "running",
-    focus: 30.5,
-    exposure: 0.875,
-    verdict: "out_of_focus",
-    reason: "Out of focus: turn the fine knob until the figure is highest.",
-    is_analysing: true,
-  };
+function messagesFrom(outOfFocus) {
   return {
     outOfFocus,
     lost: {
@@ -106,11 +53,11 @@ async function photograph(run, page, name) {
 
 await scenario({ name: "now_card", usage: "URL BROKER DEVICE", places: ["url", "broker", "device"] }, async (run) => {
   const { url, broker, device } = run.args;
-  const camera = await Camera.connect(run, broker, device);
-  const { outOfFocus, lost, ofNewerBoard, isNew } = messagesOf(device, await camera.bootId(run));
+  const camera = await FakeCamera.connect(run, broker, device);
+  const { outOfFocus, lost, ofNewerBoard, isNew } = messagesFrom(await camera.firstWord(run, device));
   const page = await run.open(url);
   const until = (what, live, isSeen) => {
-    camera.say(live);
+    camera.say(() => live);
     return run.until(what, () => wordsOf(page, IDS), isSeen);
   };
 
