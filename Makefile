@@ -1,7 +1,7 @@
 # A list of what there is to do; how it is done stands in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test trainer setup lint web cross deb deploy release env
+.PHONY: help demo test trainer setup lint web pictures cross deb deploy release env
 export FIELDS FRAMES TARGET BINARY HOST PORT PRESET DEVICE DEB KEY UNSIGNED
 
 help: ## show this list
@@ -24,6 +24,9 @@ lint: ## formatting, clippy, dependencies, shell scripts, systemd units
 
 web: ## make the page's built form, edge/web/dist, anew
 	@scripts/web-build.sh
+
+pictures: ## make the README's pictures, docs/pictures, anew
+	@scripts/pictures.sh
 
 cross: ## build the board's part for TARGET (default aarch64-unknown-linux-gnu) and glibc 2.27
 	@scripts/cross.sh

@@ -11,11 +11,20 @@ use std::time::{Duration, Instant};
 use rumqttc::v5::MqttOptions;
 use serde_json::{Value, json};
 use smearscope_tests::board::Board;
-use smearscope_tests::browser::{alone, seen_by};
+use smearscope_tests::browser::{alone, pictures, seen_by};
 use smearscope_tests::operator::Operator;
 use smearscope_tests::pki::write_private;
 use smearscope_tests::{PATIENCE, Running, frames, free_port, mosquitto_with};
 use tempfile::TempDir;
+
+/// Waits until a board's page can be had.
+fn listens(http: u16, board: &Board) {
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", http)).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "{}", board.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// A board whose results go to a mosquitto, which has a WebSocket for the page.
 struct Clinic {
@@ -57,16 +66,8 @@ impl Clinic {
             _broker: broker,
             _program: program,
         };
-        clinic.listens();
+        listens(clinic.http, &clinic.board);
         clinic
-    }
-
-    fn listens(&self) {
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.http)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{}", self.board.log());
-            thread::sleep(Duration::from_millis(50));
-        }
     }
 
     fn page(&self) -> String {
@@ -152,11 +153,36 @@ fn who_has_the_password_signs_in_and_out() {
         ),
     );
     let _program = board.start();
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", http)).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{}", board.log());
-        thread::sleep(Duration::from_millis(50));
-    }
+    listens(http, &board);
     let page = format!("http://127.0.0.1:{http}/");
     seen_by("login.mjs", &[&page, "--password", "correct horse battery"]);
+}
+
+#[test]
+fn the_readme_s_pictures_are_made_of_a_running_board() {
+    let _alone = alone();
+    let folder = TempDir::new().unwrap();
+    let (mqtt, http) = (free_port(), free_port());
+    let board = Board::new(
+        folder.path(),
+        "kisumu-1",
+        "kind = \"synthetic\"\ninterval_ms = 200\n[source.smear]\nnoise = 0.6",
+        &format!("embedded = true\nport = {mqtt}"),
+        &format!("[http]\nlisten = \"127.0.0.1:{http}\""),
+    );
+    let _program = board.start();
+    listens(http, &board);
+    let page = format!("http://127.0.0.1:{http}/");
+    let broker = format!("mqtt://127.0.0.1:{mqtt}");
+    // As many fields as scripts/pictures.sh takes are worth no test's time.
+    let arguments = [&page, "--broker", &broker, "--fields", "4"];
+    if seen_by("pictures.mjs", &arguments).is_some() {
+        for name in ["live", "slide", "review", "fleet", "phone"] {
+            let picture = pictures().join(format!("{name}.png"));
+            assert!(
+                fs::metadata(&picture).unwrap().len() > 20_000,
+                "{picture:?}"
+            );
+        }
+    }
 }
