@@ -54,6 +54,9 @@ class Way {
   }
 }
 
+/** A machine that builds something meanwhile is slow. */
+const MOST_SECONDS = 10;
+
 /** In each view something that becomes old, and where it says so. */
 const VIEWS = {
   live: { content: "#counts", marks: ["#field-stale", "#slide-stale"] },
@@ -114,7 +117,7 @@ async function loseBroker(run, page, way, views) {
   await way.cut();
   await run.until("the alarm", () => stateOf(page), (s) => s.alarm?.includes("not live") && s["link-state"] === "No connection to the broker");
   const alarmAfter = (Date.now() - cutAt) / 1000;
-  run.expect(alarmAfter < 5, `the alarm came only after ${alarmAfter} s`);
+  run.expect(alarmAfter < MOST_SECONDS, `the alarm came only after ${alarmAfter} s`);
   const marks = {};
   for (const view of views) {
     marks[view] = await seeMarked(run, page, view);
@@ -139,7 +142,7 @@ async function deviceOf(page) {
 }
 
 const options = { broker: { type: "string" }, device: { type: "string" } };
-await scenario({ name: "broker_lost", usage: "URL --broker WS [--device NAME]", options }, async (run) => {
+await scenario({ name: "broker_lost", usage: "URL --broker WS [--device NAME]", options, needs: ["broker"] }, async (run) => {
   const broker = new URL(run.args.broker);
   const way = new Way({ host: broker.hostname, port: Number(broker.port || 80) });
   await way.open();

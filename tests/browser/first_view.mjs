@@ -52,8 +52,15 @@ const ANY = /^(parasitized|uninfected) · p [01]\.\d\d/;
 /** By the keyboard on the list of suspects, and by the mouse somewhere on a cell. */
 async function pointAtCells(run, page) {
   const suspect = page.locator(".chips button:visible").first();
-  await run.until("a suspicious cell", () => suspect.isVisible());
-  await page.getByRole("button", { name: "Hold the picture" }).click();
+  // The next field may come before the picture is held, and have none.
+  await run.until("a suspicious cell", async () => {
+    await page.getByRole("button", { name: "Hold the picture" }).click();
+    if (await suspect.isVisible()) {
+      return true;
+    }
+    await page.getByRole("button", { name: "Go on live" }).click();
+    return false;
+  });
   await suspect.focus();
   const byKeyboard = await run.until("what is told of a suspicious cell", () => tip(page), (words) => SUSPECT.test(words));
 

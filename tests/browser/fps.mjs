@@ -61,7 +61,7 @@ const options = {
   cells: { type: "string", default: "150" },
   seconds: { type: "string", default: "20" },
 };
-await scenario({ name: "fps", usage: "BROKER --page URL", places: ["broker"], options }, async (run) => {
+await scenario({ name: "fps", usage: "BROKER --page URL", places: ["broker"], options, needs: ["page"] }, async (run) => {
   const { broker } = run.args;
   const [rate, cells, seconds] = [run.args.rate, run.args.cells, run.args.seconds].map(Number);
   const board = await FakeBoard.connect(broker, DEVICE, { cells: 0, live: true });

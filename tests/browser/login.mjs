@@ -24,7 +24,7 @@ function socketOf(page) {
 }
 
 const options = { password: { type: "string" } };
-await scenario({ name: "login", usage: "URL --password PASSWORD", options }, async (run) => {
+await scenario({ name: "login", usage: "URL --password PASSWORD", options, needs: ["password"] }, async (run) => {
   const { url, password } = run.args;
   run.provokes(/status of 401/);
   const page = await run.open(undefined, { init: axeScript(), ignoreHTTPSErrors: true });

@@ -152,7 +152,7 @@ const options = {
   pictures: { type: "string", default: FOLDER },
   timeout: { type: "string", default: "240" },
 };
-await scenario({ name: "pictures", usage: "URL --broker BROKER", options }, async (run) => {
+await scenario({ name: "pictures", usage: "URL --broker BROKER", options, needs: ["broker"] }, async (run) => {
   const { url, broker, fields } = run.args;
   mkdirSync(run.args.pictures, { recursive: true });
   const page = await run.open(url, { viewport: SHEET });

@@ -108,7 +108,7 @@ export class Run {
         }
       } catch (error) {
         // A page that is just being loaded can't be asked.
-        seen = error.message.split("\n", 1)[0];
+        seen = sentenceOf(error);
       }
       if (Date.now() >= this.#deadline) {
         throw new NotSeen(`within ${this.timeout} s there is not ${what}, but ${JSON.stringify(seen) ?? "nothing"}`);
@@ -149,13 +149,17 @@ export class Run {
   }
 }
 
-function read({ name, usage, places, options }) {
+function read({ name, usage, places, options, needs }) {
   const usual = { timeout: { type: "string", default: "90" }, pictures: { type: "string" } };
   try {
     const { values, positionals } = parseArgs({ allowPositionals: true, options: { ...usual, ...options } });
     const timeout = Number(values.timeout);
     if (positionals.length !== places.length || !(timeout > 0)) {
       throw new Error(`it takes ${places.join(", ")}, and a timeout above 0`);
+    }
+    const lacking = needs.find((option) => values[option] === undefined);
+    if (lacking) {
+      throw new Error(`it needs --${lacking}`);
     }
     const placed = places.map((place, i) => {
       const given = positionals[i];
@@ -167,11 +171,18 @@ function read({ name, usage, places, options }) {
   }
 }
 
+/** The first line, and what Playwright waited for. */
+function sentenceOf({ message }) {
+  const [first, ...more] = message.split("\n");
+  const waited = more.find((line) => line.includes("waiting for"));
+  return waited ? `${first} (${waited.replace(/^[-\s]*/, "")})` : first;
+}
+
 /**
- * Runs a script: `look(run)` gives what it saw, or throws. `places` are the arguments that it takes: a device, else addresses.
- * The timeout is for all of it.
+ * Runs a script: `look(run)` gives what it saw, or throws. `places` are the arguments that it takes: a device, else addresses;
+ * `needs` are the options that must be given. The timeout is for all of it.
  */
-export async function scenario({ name, usage, places = ["url"], options = {} }, look) {
+export async function scenario({ name, usage, places = ["url"], options = {}, needs = [] }, look) {
   const end = (code, sentence) => {
     console.error(`${name}: ${sentence.replace(/\.?$/, ".")}`);
     process.exit(code);
@@ -180,7 +191,7 @@ export async function scenario({ name, usage, places = ["url"], options = {} }, 
   let seen;
   let failure;
   try {
-    run = read({ name, usage, places, options });
+    run = read({ name, usage, places, options, needs });
     const late = setTimeout(() => end(EXIT_NOT_SEEN, `it took longer than ${run.timeout} s`), run.left + GRACE_MS);
     const begin = Date.now();
     seen = { ...(await look(run)), seconds: (Date.now() - begin) / 1000 };
@@ -193,7 +204,7 @@ export async function scenario({ name, usage, places = ["url"], options = {} }, 
   await run?.close().catch(() => {});
   if (failure) {
     const reported = errors.length > 0 ? `; the page reported errors: ${errors.join("; ")}` : "";
-    end(failure instanceof CannotTry ? EXIT_CANNOT_TRY : EXIT_NOT_SEEN, failure.message.split("\n", 1)[0] + reported);
+    end(failure instanceof CannotTry ? EXIT_CANNOT_TRY : EXIT_NOT_SEEN, sentenceOf(failure) + reported);
   }
   console.log(JSON.stringify({ ...seen, errors }));
   if (errors.length > 0) {

@@ -55,20 +55,26 @@ async function start(run, page, id) {
   const field = page.getByLabel("Name of the slide (optional)");
   await field.fill(id);
   await field.press("Enter");
-  await run.until(`slide ${id}`, async () => {
+  const look = async () => {
     const confirm = page.getByRole("dialog").getByRole("button", { name: "Start a slide" });
     if (await confirm.isVisible()) {
       await run.picture(page, "slide-start-asked");
       await confirm.click();
     }
-    return (await slideOf(page)).title === `Slide ${id}`;
-  });
+    const { title, when } = await slideOf(page);
+    return { title, when, told: await page.locator(".start-form + .told").innerText() };
+  };
+  await run.until(
+    `slide ${id}, open`,
+    look,
+    ({ title, when }) => title === `Slide ${id}` && when.startsWith("Open since"),
+  );
 }
 
 async function write(run, page, notes) {
   await page.getByLabel("Notes on this slide").fill(notes);
   const state = page.locator("#notes-state");
-  run.expect((await state.innerText()) === "Not saved", "notes that are not saved are not told from saved ones");
+  await run.until("that the notes are not saved yet", () => state.innerText(), (words) => words === "Not saved");
   await page.getByRole("button", { name: "Save the notes" }).click();
   await run.until("that the notes are saved", () => state.innerText(), (words) => words === "Saved");
 }
@@ -118,7 +124,7 @@ async function readReport(run, page, id) {
 }
 
 const options = { id: { type: "string" }, fields: { type: "string", default: "3" } };
-await scenario({ name: "slide", usage: "URL --id NAME [--fields N]", options }, async (run) => {
+await scenario({ name: "slide", usage: "URL --id NAME [--fields N]", options, needs: ["id"] }, async (run) => {
   const { url, id, fields } = run.args;
   const page = await run.open(`${url}#/slide`);
   await run.until("the device", () => isOnline(page));
