@@ -81,6 +81,8 @@ fn listener(name: &str, port: u16) -> anyhow::Result<Listener> {
         .laddr((Ipv4Addr::LOCALHOST, port).into())
         .max_packet_size(MAX_PACKET)
         .max_mqueue_len(MOST_WAITING)
+        // None but what a sender asks for: rmqtt would forget what is retained after five minutes.
+        .message_expiry_interval(Duration::ZERO)
         .bind()
         .map_err(own_error)
         .with_context(|| format!("cannot open port {port} of 127.0.0.1 for the embedded broker"))
@@ -106,9 +108,9 @@ impl RetainStorage for Retained {
         retain: Retain,
         expiry_interval: Option<Duration>,
     ) -> rmqtt::Result<()> {
-        self.0
-            .set_with_timeout(topic, retain, expiry_interval)
-            .await
+        // To rmqtt's deliveries zero is never, to its store at once.
+        let timeout = expiry_interval.filter(|interval| !interval.is_zero());
+        self.0.set_with_timeout(topic, retain, timeout).await
     }
 
     async fn get(&self, filter: &TopicFilter) -> rmqtt::Result<Vec<(TopicName, Retain)>> {
@@ -121,5 +123,65 @@ impl RetainStorage for Retained {
 
     async fn max(&self) -> isize {
         self.0.max().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::mqttbytes::v5::{Publish, PublishProperties};
+    use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// A client of the broker that nothing has happened to.
+    fn client(broker: &Broker, name: &str) -> (AsyncClient, EventLoop) {
+        let (host, port) = (broker.mqtt.ip().to_string(), broker.mqtt.port());
+        AsyncClient::new(MqttOptions::new(name, host, port), 10)
+    }
+
+    /// Retains a word under a topic, with an expiry in seconds or without.
+    async fn retain(broker: &Broker, topic: &str, expires: Option<u32>) {
+        let (client, mut events) = client(broker, topic);
+        let properties = PublishProperties {
+            message_expiry_interval: expires,
+            ..PublishProperties::default()
+        };
+        client
+            .publish_with_properties(topic, QoS::AtLeastOnce, true, "here", properties)
+            .await
+            .unwrap();
+        while !matches!(
+            events.poll().await.unwrap(),
+            Event::Incoming(Incoming::PubAck(_))
+        ) {}
+    }
+
+    /// What a newcomer is told at once.
+    async fn told(broker: &Broker) -> Vec<Publish> {
+        let (client, mut events) = client(broker, "newcomer");
+        client.subscribe("#", QoS::AtLeastOnce).await.unwrap();
+        let mut told = Vec::new();
+        while let Ok(event) = timeout(Duration::from_millis(500), events.poll()).await {
+            if let Event::Incoming(Incoming::Publish(publish)) = event.unwrap() {
+                told.push(publish);
+            }
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn what_is_retained_stays_unless_its_sender_said_for_how_long() {
+        let broker = Broker::start(0).await.unwrap();
+        retain(&broker, "stays", None).await;
+        retain(&broker, "goes", Some(1)).await;
+        sleep(Duration::from_millis(1500)).await;
+        let told = told(&broker).await;
+        let topics: Vec<_> = told.iter().map(|publish| &publish.topic[..]).collect();
+        assert_eq!(topics, [b"stays"]);
+        let properties = told[0].properties.as_ref();
+        let expires = properties.and_then(|properties| properties.message_expiry_interval);
+        assert_eq!(expires, None, "nobody asked for that");
     }
 }
