@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction};
 
 /// How long another process may still hold the file, such as one that is being killed.
 const BUSY: Duration = Duration::from_secs(5);
@@ -87,6 +87,24 @@ pub fn set_up(connection: &Connection) -> Result<(), Trouble> {
          PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;",
     )?;
     Ok(())
+}
+
+/// Makes the tables of a database that has none yet, and tells whether it did; one of another version is left alone.
+///
+/// # Errors
+/// When its version is none that this program reads, or it can't be read or written.
+pub fn make_tables(step: &Transaction<'_>, version: i64, tables: &str) -> Result<bool, Trouble> {
+    match step.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        0 => {
+            step.execute_batch(tables)?;
+            step.pragma_update(None, "user_version", version)?;
+            Ok(true)
+        }
+        known if known == version => Ok(false),
+        newer => Err(Trouble::Unusable(format!(
+            "it is of version {newer}, made by a newer smearscope-edge; this one reads {version}"
+        ))),
+    }
 }
 
 /// Renames a database with the files that belong to it, and gives its new name.

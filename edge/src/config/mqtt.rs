@@ -1,14 +1,12 @@
 //! `[mqtt]`: where the broker is, how it is reached, and who we are there.
 
-use std::net::IpAddr;
-
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
 use crate::exit::{OrBadInput, bad_input};
 use crate::mqtt::{
     Address, BrokerUrl, ClientIdentity, Credentials, DEFAULT_PATH, InvalidAddress, Protocol,
-    Transport, Trust, check_path,
+    Transport, Trust, check_path, is_loopback_name,
 };
 use crate::named_file::{NamedFile, Secret};
 
@@ -201,18 +199,13 @@ impl Mqtt {
     /// What works but shouldn't be.
     pub fn doubt(&self) -> Option<String> {
         let is_open = self.password_file.is_some() && !self.transport.is_encrypted();
-        (is_open && !is_loopback(&self.host)).then(|| {
+        (is_open && !is_loopback_name(&self.host)).then(|| {
             format!(
                 "the password goes to {} unencrypted: everyone on the way can read it; use `transport = \"tls\"`",
                 self.host
             )
         })
     }
-}
-
-/// Whether what goes there doesn't leave this machine.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use smearscope_common::message::{
 use uuid::Uuid;
 
 use super::Chosen;
-use crate::sqlite::{Trouble, private_file, set_up, used_bytes};
+use crate::sqlite::{Trouble, make_tables, private_file, set_up, used_bytes};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
@@ -76,19 +76,7 @@ impl Database {
         };
         set_up(&connection)?;
         let step = connection.transaction()?;
-        let version: i64 = step.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                step.execute_batch(include_str!("schema.sql"))?;
-                step.pragma_update(None, "user_version", VERSION)?;
-            }
-            VERSION => {}
-            newer => {
-                return Err(Trouble::Unusable(format!(
-                    "it is of version {newer}, made by a newer smearscope-edge; this one reads {VERSION}"
-                )));
-            }
-        }
+        make_tables(&step, VERSION, include_str!("schema.sql"))?;
         step.commit()?;
         Ok(Self { connection })
     }

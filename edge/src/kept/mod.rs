@@ -65,12 +65,14 @@ pub enum KeptError {
 
 /// The cells that this board keeps.
 pub struct KeptCells {
+    /// See [`Options::max_bytes`].
+    max_bytes: u64,
     inner: Mutex<Inner>,
     at_hand: Mutex<Option<(SlideId, Decided)>>,
 }
 
 struct Inner {
-    options: Options,
+    path: Option<PathBuf>,
     database: Option<Database>,
     /// Why it can't be used, or could not be the last time.
     trouble: Option<String>,
@@ -84,21 +86,22 @@ impl KeptCells {
     /// When another program has it open.
     pub fn open(options: Options) -> anyhow::Result<Self> {
         let mut inner = Inner {
-            options,
+            path: options.path,
             database: None,
             trouble: None,
             retry_at: Instant::now(),
         };
-        if inner.options.max_bytes > 0
+        if options.max_bytes > 0
             && let Err(Trouble::InUse) = inner.open()
         {
-            let path = inner.options.path.unwrap_or_default();
+            let path = inner.path.unwrap_or_default();
             anyhow::bail!(
                 "another smearscope-edge uses the kept cells {}",
                 path.display()
             );
         }
         Ok(Self {
+            max_bytes: options.max_bytes,
             inner: Mutex::new(inner),
             at_hand: Mutex::default(),
         })
@@ -106,7 +109,7 @@ impl KeptCells {
 
     /// Whether cells are kept at all.
     pub fn is_on(&self) -> bool {
-        self.lock().options.max_bytes > 0
+        self.max_bytes > 0
     }
 
     /// Keeps cells of a field. What goes wrong is told in the log and in [`KeptCells::health`]: no result is lost for it.
@@ -114,10 +117,9 @@ impl KeptCells {
         if cells.is_empty() {
             return;
         }
-        let max_bytes = self.lock().options.max_bytes;
         // What goes wrong is told where it goes wrong.
         let added = self.write(|database, has_room| match has_room {
-            true => database.add(field, cells, max_bytes),
+            true => database.add(field, cells, self.max_bytes),
             false => Err(Trouble::Unusable(format!(
                 "the disk has less than {RESERVE_MB} MB left, which are for results"
             ))),
@@ -220,13 +222,12 @@ impl KeptCells {
             return None;
         }
         let (kept, reviewed, bytes) = self.read(|database| database.totals()).unwrap_or_default();
-        let inner = self.lock();
         Some(KeptHealth {
             kept,
             reviewed,
             bytes,
-            max_bytes: inner.options.max_bytes,
-            trouble: inner.trouble.clone(),
+            max_bytes: self.max_bytes,
+            trouble: self.lock().trouble.clone(),
         })
     }
 
@@ -250,10 +251,10 @@ impl KeptCells {
 
     /// Does something with the database. A damaged one is set aside, and a new one begun.
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, Trouble>) -> Result<T, KeptError> {
-        let mut inner = self.lock();
-        if inner.options.max_bytes == 0 {
+        if !self.is_on() {
             return Err(KeptError::Off);
         }
+        let mut inner = self.lock();
         work(&mut inner).map_err(|trouble| {
             inner.note(&trouble);
             if let Trouble::Damaged(_) = trouble {
@@ -291,18 +292,18 @@ impl Inner {
 
     /// Whether results have room enough on the disk.
     fn has_room(&self) -> bool {
-        let folder = self.options.path.as_deref().map(folder_of);
+        let folder = self.path.as_deref().map(folder_of);
         let free = folder.and_then(disk_free_mb);
         free.is_none_or(|free| free >= RESERVE_MB)
     }
 
     /// Opens the database; a damaged one is followed by a new one.
     fn open(&mut self) -> Result<(), Trouble> {
-        let mut opened = Database::open(self.options.path.as_deref());
+        let mut opened = Database::open(self.path.as_deref());
         if let Err(trouble @ Trouble::Damaged(_)) = &opened {
             self.note(trouble);
             self.replace();
-            opened = Database::open(self.options.path.as_deref());
+            opened = Database::open(self.path.as_deref());
         }
         match opened {
             Ok(database) => {
@@ -320,7 +321,7 @@ impl Inner {
 
     /// Sets a damaged file aside.
     fn replace(&self) {
-        let Some(path) = &self.options.path else {
+        let Some(path) = &self.path else {
             return;
         };
         match set_aside(path) {

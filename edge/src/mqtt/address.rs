@@ -1,6 +1,7 @@
 //! Where a broker is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Host and port of a broker. The host is a name, an IPv4 address, or an IPv6 address.
@@ -81,6 +82,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.url_host(), self.port)
     }
+}
+
+/// Whether what goes to this name or address doesn't leave this machine.
+pub fn is_loopback_name(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

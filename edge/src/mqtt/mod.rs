@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use crate::named_file::Secret;
 
-pub use address::{Address, InvalidAddress};
+pub use address::{Address, InvalidAddress, is_loopback_name};
 pub use announce::announcements;
 pub use command::Commands;
 pub use delivery::{Delivered, Delivery, Ends};

@@ -14,7 +14,7 @@ use super::step::Step;
 use super::{Kind, Message};
 use crate::failpoint;
 use crate::slide::{Rules, Slide};
-use crate::sqlite::{Trouble, private_file, set_up, used_bytes};
+use crate::sqlite::{Trouble, make_tables, private_file, set_up, used_bytes};
 
 /// `PRAGMA user_version` of what `schema.sql` makes.
 const VERSION: i64 = 1;
@@ -60,20 +60,11 @@ impl Database {
     fn prepare(mut connection: Connection) -> Result<Self, Trouble> {
         set_up(&connection)?;
         let step = connection.transaction()?;
-        let version: i64 = step.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                step.execute_batch(include_str!("schema.sql"))?;
-                step.pragma_update(None, "user_version", VERSION)?;
-                put(&step, "series", Uuid::now_v7().as_bytes().as_slice())?;
-                put(&step, "last_seq", 0)?;
-            }
-            VERSION => check(&step)?,
-            newer => {
-                return Err(Trouble::Unusable(format!(
-                    "it is of version {newer}, made by a newer smearscope-edge; this one reads {VERSION}"
-                )));
-            }
+        if make_tables(&step, VERSION, include_str!("schema.sql"))? {
+            put(&step, "series", Uuid::now_v7().as_bytes().as_slice())?;
+            put(&step, "last_seq", 0)?;
+        } else {
+            check(&step)?;
         }
         let series = get(&step, "series")?
             .and_then(|bytes: Vec<u8>| Uuid::from_slice(&bytes).ok())

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Site, page, say};
+use crate::mqtt::is_loopback_name;
 use crate::named_file::Secret;
 
 /// The cookie of a session.
@@ -295,8 +296,7 @@ fn is_loopback(host: Option<&HeaderValue>, uri: &Uri) -> bool {
     };
     let name = host.to_str().ok().and_then(|host| host.parse().ok());
     name.is_some_and(|authority: axum::http::uri::Authority| {
-        let name = authority.host().trim_matches(['[', ']']);
-        name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        is_loopback_name(authority.host().trim_matches(['[', ']']))
     })
 }
 
@@ -354,9 +354,10 @@ pub async fn login(
         guard.tries.retain_recent();
     }
     if guard.tries.check_key(&peer).is_err() || guard.all_tries.check().is_err() {
-        let mut response = page::sign_in(Some(
-            "Too many tries: wait a few seconds. / Trop d'essais : patientez quelques secondes.",
-        ));
+        let mut response = page::sign_in(Some((
+            "Too many tries: wait a few seconds.",
+            "Trop d'essais : patientez quelques secondes.",
+        )));
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         return response;
     }
@@ -369,7 +370,7 @@ pub async fn login(
     });
     if !tried.await.unwrap_or(false) {
         warn!("somebody at {peer} tried a wrong password for the page");
-        let mut response = page::sign_in(Some("Wrong password. / Mot de passe incorrect."));
+        let mut response = page::sign_in(Some(("Wrong password.", "Mot de passe incorrect.")));
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         return response;
     }

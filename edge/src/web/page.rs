@@ -1,6 +1,5 @@
 //! The page's files, inside the program.
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use axum::body::Body;
@@ -103,10 +102,15 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// The page to sign in at, and its style: the one thing that who is not signed in sees.
-pub fn sign_in(said: Option<&str>) -> Response {
-    let said = said.map_or(Cow::Borrowed(""), |said| {
-        Cow::Owned(format!("<p class=\"said\" role=\"alert\">{said}</p>"))
+/// What the page to sign in at says, in English and in French.
+pub type Said = (&'static str, &'static str);
+
+/// The page to sign in at: the one thing that who is not signed in sees.
+pub fn sign_in(said: Option<Said>) -> Response {
+    let said = said.map_or_else(String::new, |(english, french)| {
+        format!(
+            "<p class=\"said\" role=\"alert\">{english} <span lang=\"fr\">/ {french}</span></p>"
+        )
     });
     let html = include_str!("login.html").replace("<!-- said -->", &said);
     ([(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()

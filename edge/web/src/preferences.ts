@@ -42,30 +42,28 @@ function write(key: string, value: string | null): void {
 
 const systemTheme = (): Theme => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-function chosenTheme(): Theme | null {
-  const chosen = document.documentElement.dataset["theme"];
-  return chosen === "light" || chosen === "dark" ? chosen : null;
+/** What the user chose; `null`: the page follows the system. */
+let chosen: Theme | null = null;
+
+export const theme = (): Theme => chosen ?? systemTheme();
+
+function showTheme(): void {
+  document.documentElement.dataset["theme"] = theme();
+  preferenceChanges.changed();
 }
 
-export const theme = (): Theme => chosenTheme() ?? systemTheme();
-
-export function chooseLanguage(chosen: Language): void {
-  write(LANGUAGE_KEY, chosen);
-  speak(chosen);
-  document.documentElement.lang = chosen;
+export function chooseLanguage(wanted: Language): void {
+  write(LANGUAGE_KEY, wanted);
+  speak(wanted);
+  document.documentElement.lang = wanted;
   preferenceChanges.changed();
 }
 
 /** What the system has anyway is not kept, so that the page follows the system again. */
-export function chooseTheme(chosen: Theme): void {
-  const isSystem = chosen === systemTheme();
-  write(THEME_KEY, isSystem ? null : chosen);
-  if (isSystem) {
-    delete document.documentElement.dataset["theme"];
-  } else {
-    document.documentElement.dataset["theme"] = chosen;
-  }
-  preferenceChanges.changed();
+export function chooseTheme(wanted: Theme): void {
+  chosen = wanted === systemTheme() ? null : wanted;
+  write(THEME_KEY, chosen);
+  showTheme();
 }
 
 export function restorePreferences(): void {
@@ -73,8 +71,7 @@ export function restorePreferences(): void {
   speak(language);
   document.documentElement.lang = language;
   const kept = read(THEME_KEY);
-  if (kept === "light" || kept === "dark") {
-    document.documentElement.dataset["theme"] = kept;
-  }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => preferenceChanges.changed());
+  chosen = kept === "light" || kept === "dark" ? kept : null;
+  showTheme();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
 }

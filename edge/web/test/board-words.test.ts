@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { pongWords } from "../src/board/commands-card";
-import { bytesWords, cameraWords, seenWords, updateWords } from "../src/board/words";
+import { awayWords, bytesWords, cameraWords, seenWords, stateWords, updateWords } from "../src/board/words";
 import { board, wordOf } from "../src/catalogue/board";
 import { say, speak } from "../src/catalogue/phrase";
 import { parseModel, type ModelMessage } from "../src/messages/model";
@@ -36,6 +36,19 @@ describe("sizes and durations", () => {
   it("have their two largest parts", () => {
     const words = [0, 59, 60, 3600, 3 * 86_400 + 7200 + 59].map((s) => plain(say(board.duration, s)));
     expect(words).toEqual(["0 s", "59 s", "1 min 0 s", "1 h 0 min", "3 d 2 h"]);
+  });
+});
+
+describe("a board's state", () => {
+  it("is only what it was where this page hears nothing", () => {
+    expect(stateWords("online", true)).toEqual({ tone: "good", text: "online" });
+    expect(stateWords("online", false)).toEqual({ tone: "wait", text: "was online" });
+  });
+
+  it("says why there are no commands, and whose fault that is", () => {
+    expect(awayWords("online", true)).toBeNull();
+    expect(awayWords("offline", true)).toContain("not online");
+    expect(awayWords("online", false)).toContain("no connection to the broker");
   });
 });
 

@@ -21,10 +21,10 @@ export function pongWords(pong: Pong, took: number, now: number): string {
   return Math.abs(skew) < NOTABLE_SKEW_S ? words : say(wording.pongClock, words, skew);
 }
 
-/** Both of pause and resume are there, since the report that tells which is of use may be half a minute old. */
-export function CommandsCard({ asker, isOnline }: { asker: Asker; isOnline: boolean }) {
+/** `away`: why it takes none now. Both of pause and resume are there, since the report that tells which is of use may be half a minute old. */
+export function CommandsCard({ asker, away }: { asker: Asker; away: string | null }) {
   const { told, isBusy, run } = useCommand();
-  const isOff = !isOnline || isBusy;
+  const isOff = away !== null || isBusy;
   const ping = (): void => {
     const begin = performance.now();
     void run(
@@ -53,7 +53,7 @@ export function CommandsCard({ asker, isOnline }: { asker: Asker; isOnline: bool
         {simple("capture.resume", wording.resume, wording.resumed)}
         {simple("capture.once", wording.once, wording.taken)}
       </div>
-      {!isOnline && <p class="quiet">{say(wording.away)}</p>}
+      {away !== null && <p class="quiet">{away}</p>}
       <ToldLine told={told} />
     </section>
   );

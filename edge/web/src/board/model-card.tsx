@@ -147,7 +147,8 @@ function RollBack({ asker, isOnline, model }: { asker: Asker; isOnline: boolean;
   );
 }
 
-export function ModelCard({ asker, isOnline, model }: { asker: Asker; isOnline: boolean; model: ModelMessage | null }) {
+export function ModelCard({ asker, away, model }: { asker: Asker; away: string | null; model: ModelMessage | null }) {
+  const isOnline = away === null;
   return (
     <section class="card" aria-labelledby="model-title">
       <h2 id="model-title">{say(wording.model)}</h2>

@@ -10,7 +10,19 @@ import { agoWords, type Saying, type Tone } from "../words";
 
 const STATE_TONES: Record<DeviceState, Tone> = { online: "good", offline: "bad", stopped: "wait" };
 
-export const stateWords = (state: DeviceState): Saying => ({ tone: STATE_TONES[state], text: say(wording[state]) });
+/** A page that hears nothing knows only how the board was. */
+export function stateWords(state: DeviceState, isConnected: boolean): Saying {
+  const words = say(wording[state]);
+  return isConnected ? { tone: STATE_TONES[state], text: words } : { tone: "wait", text: say(wording.was, words) };
+}
+
+/** Why a board takes no commands from this page; `null` where it does. */
+export function awayWords(state: DeviceState, isConnected: boolean): string | null {
+  if (!isConnected) {
+    return say(wording.noConnection);
+  }
+  return state === "online" ? null : say(wording.away);
+}
 
 export function cameraWords(camera: string): Saying {
   const tone = camera === "running" ? "good" : camera === "lost" ? "bad" : "wait";

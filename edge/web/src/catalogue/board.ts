@@ -10,6 +10,15 @@ export const board = {
   online: { en: "online", fr: "en ligne" },
   offline: { en: "offline", fr: "hors ligne" },
   stopped: { en: "stopped", fr: "arrêté" },
+  was: phrase<[state: string]>({ en: (state) => `was ${state}`, fr: (state) => `était ${state}` }),
+  away: {
+    en: "The board is not online, so it takes no commands.",
+    fr: "L’appareil n’est pas en ligne : il ne prend pas de commandes.",
+  },
+  noConnection: {
+    en: "This page has no connection to the broker, so no command gets to the board.",
+    fr: "Cette page n’a pas de connexion au broker : aucune commande n’arrive à l’appareil.",
+  },
 
   cameras: {
     running: { en: "running", fr: "en marche" },

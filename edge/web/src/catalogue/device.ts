@@ -33,10 +33,6 @@ export const device = {
 
   // Commands.
   commands: { en: "Commands", fr: "Commandes" },
-  away: {
-    en: "The board is not online, so it takes no commands.",
-    fr: "L’appareil n’est pas en ligne : il ne prend pas de commandes.",
-  },
   ping: { en: "Ping", fr: "Ping" },
   pause: { en: "Pause the camera", fr: "Mettre la caméra en pause" },
   resume: { en: "Resume the camera", fr: "Reprendre la caméra" },

@@ -1,12 +1,11 @@
 // One board: all that it tells of itself, and what it can be told to do.
 
-import { useEffect, useMemo } from "preact/hooks";
 
 import type { Asker } from "../ask";
 import { CommandsCard } from "../board/commands-card";
 import { HealthCards } from "../board/health-cards";
 import { ModelCard } from "../board/model-card";
-import { cameraWords, seenWords, stateWords } from "../board/words";
+import { awayWords, cameraWords, seenWords, stateWords } from "../board/words";
 import { alarmDetail, alarmWords } from "../catalogue/alarms";
 import { board as boardWording } from "../catalogue/board";
 import { common } from "../catalogue/common";
@@ -14,51 +13,34 @@ import { device as wording } from "../catalogue/device";
 import { local } from "../catalogue/format";
 import { say } from "../catalogue/phrase";
 import { showable } from "../config";
-import { Fleet, LEAVES, type Row } from "../fleet";
-import { useNow, useWatched } from "../hooks";
+import { LEAVES, type Row } from "../fleet";
+import { useHeard } from "../heard";
+import { useNow } from "../hooks";
 import { useSession } from "../session";
 import "../styles/device.css";
 import { Facts } from "../ui/facts";
 import { Pill } from "../ui/pill";
 import { Stale } from "../ui/stale";
-import { Watched } from "../watched";
 
 const PAUSE_MS = 500;
 
-/** A fleet of one, heard as long as the view is there. `row` is `null` until the board has told its state. */
+/** A fleet of one. `row` is `null` until the board has told its state. */
 function useBoard(device: string, now: number): { row: Row | null; problems: string[] } {
-  const { link } = useSession();
-  const { fleet, changes } = useMemo(() => ({ fleet: new Fleet(), changes: new Watched() }), [device]);
-  useWatched(changes, PAUSE_MS);
-  useEffect(() => {
-    const follow = (): void => {
-      fleet.setConnected(link.isConnected, performance.now());
-      changes.changed();
-    };
-    follow();
-    const stopFollowing = link.changes.watch(follow);
-    const topics = LEAVES.map((leaf) => `smearscope/${device}/${leaf}`);
-    const stopHearing = link.subscribe(topics, ({ topic, payload, retained }) => {
-      if (fleet.take(topic, payload, retained, performance.now())) {
-        changes.changed();
-      }
-    });
-    return () => {
-      stopFollowing();
-      stopHearing();
-    };
-  }, [link, fleet, changes, device]);
+  const { fleet } = useHeard(
+    LEAVES.map((leaf) => `smearscope/${device}/${leaf}`),
+    PAUSE_MS,
+  );
   return { row: fleet.rows(now)[0] ?? null, problems: [...fleet.problems.values()] };
 }
 
-function BoardCard({ row, now, broker }: { row: Row; now: number; broker: string }) {
+function BoardCard({ row, now, broker, isConnected }: { row: Row; now: number; broker: string; isConnected: boolean }) {
   const { status, health } = row.board;
   const isOfThisStart = health?.bootId === status?.bootId;
   return (
     <section class="card" aria-labelledby="board-title">
       <div class="head">
         <h2 id="board-title">{say(wording.board)}</h2>
-        <Pill saying={stateWords(row.state)} />
+        <Pill saying={stateWords(row.state, isConnected)} />
       </div>
       <Facts
         facts={[
@@ -108,14 +90,14 @@ function healthStale({ board: { status, health }, state }: Row, isConnected: boo
 function Known({ row, asker, now }: { row: Row; asker: Asker; now: number }) {
   const { link, config } = useSession();
   const { health, model } = row.board;
-  const isOnline = link.isConnected && row.state === "online";
+  const away = awayWords(row.state, link.isConnected);
   return (
     <>
       <div class="device-cards">
-        <BoardCard row={row} now={now} broker={showable(config.url ?? "")} />
+        <BoardCard row={row} now={now} broker={showable(config.url ?? "")} isConnected={link.isConnected} />
         <AlarmsCard {...row} />
-        <CommandsCard asker={asker} isOnline={isOnline} />
-        <ModelCard asker={asker} isOnline={isOnline} model={model} />
+        <CommandsCard asker={asker} away={away} />
+        <ModelCard asker={asker} away={away} model={model} />
       </div>
       {health ? (
         <>

@@ -122,7 +122,7 @@ const COLUMNS = [
   wording.program,
 ];
 
-export function FleetTable({ rows, now }: { rows: readonly Row[]; now: number }) {
+export function FleetTable({ rows, now, isConnected }: { rows: readonly Row[]; now: number; isConnected: boolean }) {
   return (
     <table class="fleet-table" role="table" aria-label={say(wording.table)}>
       <thead role="rowgroup">
@@ -137,12 +137,12 @@ export function FleetTable({ rows, now }: { rows: readonly Row[]; now: number })
       <tbody role="rowgroup">
         {rows.map((row) => (
           // What is old looks old: of a board that is not there, all but its name and state is.
-          <tr key={row.board.name} role="row" class={row.state === "online" ? "" : "fleet-away"}>
+          <tr key={row.board.name} role="row" class={isConnected && row.state === "online" ? "" : "fleet-away"}>
             <th role="rowheader" scope="row">
               <a class="fleet-link" href={addressOfDevice(location.search, row.board.name)}>
                 {row.board.name}
               </a>
-              <Pill saying={stateWords(row.state)} />
+              <Pill saying={stateWords(row.state, isConnected)} />
               <div class="fleet-seen">
                 {row.seen ? say(wording.heard, seenWords(row.seen, now)) : seenWords(null, now)}
               </div>

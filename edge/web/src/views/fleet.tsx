@@ -1,50 +1,22 @@
 // All boards of the broker: which are there, which need somebody.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { fleet as wording } from "../catalogue/fleet";
 import { common } from "../catalogue/common";
 import { say } from "../catalogue/phrase";
-import { Fleet, FLEET_TOPICS, matches, MAX_BOARDS, summaryOf, type Row, type StateFilter } from "../fleet";
+import { FLEET_TOPICS, matches, MAX_BOARDS, summaryOf, type Row, type StateFilter } from "../fleet";
 import { FleetTable } from "./fleet-table";
-import { useNow, useWatched } from "../hooks";
+import { useHeard } from "../heard";
+import { useNow } from "../hooks";
 import { useSession } from "../session";
 import "../styles/fleet.css";
 import { Stale } from "../ui/stale";
-import { Watched } from "../watched";
 
 /** Two hundred boards tell something four hundred times a second; nobody reads faster than this. */
 const PAUSE_MS = 1000;
 /** Retained messages come with the subscription; after this long there are none. */
 const PATIENCE_MS = 3000;
-
-/** Hears the fleet as long as the view is there. */
-function useFleet(): { fleet: Fleet; since: number } {
-  const { link } = useSession();
-  const { fleet, changes, since } = useMemo(
-    () => ({ fleet: new Fleet(), changes: new Watched(), since: performance.now() }),
-    [],
-  );
-  useWatched(changes, PAUSE_MS);
-  useEffect(() => {
-    const follow = (): void => {
-      fleet.setConnected(link.isConnected, performance.now());
-      changes.changed();
-    };
-    follow();
-    const stopFollowing = link.changes.watch(follow);
-    const stopHearing = link.subscribe(FLEET_TOPICS, ({ topic, payload, retained }) => {
-      if (fleet.take(topic, payload, retained, performance.now())) {
-        changes.changed();
-      }
-    });
-    return () => {
-      stopFollowing();
-      stopHearing();
-    };
-  }, [link, fleet, changes]);
-  return { fleet, since };
-}
 
 function Tools({ query, filter, onQuery, onFilter }: ToolsProps) {
   const filters = Object.keys(wording.filters) as StateFilter[];
@@ -93,7 +65,7 @@ function emptyWords(all: readonly Row[], shown: readonly Row[], hadTime: boolean
 
 export function FleetView() {
   const { link } = useSession();
-  const { fleet, since } = useFleet();
+  const { fleet, since } = useHeard(FLEET_TOPICS, PAUSE_MS);
   const now = useNow(PAUSE_MS);
   const [query, setQuery] = useState("");
   const [filter, setFilter] = useState<StateFilter>("all");
@@ -115,7 +87,7 @@ export function FleetView() {
       <p class="quiet" role="status">
         {empty ?? `${say(wording.shown, shown.length, rows.length)}. ${say(wording.order)}`}
       </p>
-      {shown.length > 0 && <FleetTable rows={shown} now={now} />}
+      {shown.length > 0 && <FleetTable rows={shown} now={now} isConnected={link.isConnected} />}
     </section>
   );
 }
