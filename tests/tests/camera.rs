@@ -431,7 +431,9 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
     vm.sh(UNPLUG);
     lost += 1;
     station.await_log(LOST, lost);
-    station.message("health", |health| health["camera"]["state"] == "lost");
+    let lost_health = station.message("health", |health| health["camera"]["state"] == "lost");
+    let frames_so_far = lost_health["camera"]["frames"].as_u64().unwrap();
+    assert!(frames_so_far > 0, "{lost_health}");
 
     // Something else takes its number meanwhile.
     vm.sh("modprobe v4l2loopback card_label=Intruder");
@@ -442,12 +444,15 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
     let open = vm.sh("readlink /proc/$STATION/fd/* | grep video");
     assert_eq!(open, vm.sh("camera vivid-000"));
 
+    // What was counted before is not forgotten. How many frames came in all says how fast this machine is, no more.
     let health = station.message("health", |health| {
-        health["camera"]["state"] == "running" && health["camera"]["reopened"] == back - 1
+        let camera = &health["camera"];
+        camera["state"] == "running"
+            && camera["reopened"] == back - 1
+            && camera["frames"].as_u64() > Some(frames_so_far)
     });
     let camera = &health["camera"];
     assert_eq!(camera["trouble"], Value::Null, "{camera}");
-    assert!(camera["frames"].as_u64() > Some(100), "{camera}");
     assert!(camera["lost_frames"].as_u64() > Some(3), "{camera}");
     assert!(camera["faulty_frames"].as_u64() >= Some(1), "{camera}");
     assert_eq!(station.logged(LOST), lost, "{}", station.log());
