@@ -9,26 +9,57 @@
 
 use ::image::imageops::{self, FilterType};
 
+use crate::geometry::Rect;
 use crate::image::{Rgb, RgbImage};
 use crate::model_card::{CropSpec, InputSpec};
 use crate::segment::Cell;
-use crate::stain::{Gains, cell_colour, typical_colour};
+use crate::stain::{Colour, Gains, cell_colour, typical_colour};
 
-/// Cuts all cells out of their field as the model wants them, in the order of the cells: [`cut`], and the
-/// stain step where `spec` asks for one.
+/// The cells of a field as a model wants them.
+pub struct CutField {
+    /// In the order of the cells.
+    pub crops: Vec<RgbImage>,
+    /// The colour of the field's typical cell as the camera saw it, before any stain step; `None` without cells.
+    pub colour: Option<Colour>,
+}
+
+/// Cuts all cells out of their field as the model wants them: [`cut`], and the stain step where `spec` asks for one.
 ///
 /// All at once, because the stain step looks at all cells of a field.
-pub fn cut_all(field: &RgbImage, cells: &[Cell], spec: &CropSpec) -> Vec<RgbImage> {
+pub fn cut_all(field: &RgbImage, cells: &[Cell], spec: &CropSpec) -> CutField {
     let mut crops: Vec<RgbImage> = cells.iter().map(|cell| cut(field, cell)).collect();
-    if let Some(reference) = spec.stain_reference()
-        && let Some(typical) = typical_colour(crops.iter().filter_map(cell_colour))
-    {
-        let gains = Gains::new(typical, reference);
-        for crop in &mut crops {
-            gains.apply(crop);
-        }
+    let colour = typical_colour(crops.iter().filter_map(cell_colour));
+    for crop in &mut crops {
+        stain(crop, colour, spec);
     }
-    crops
+    CutField { crops, colour }
+}
+
+/// The stain step for one crop of a field whose typical cell has that colour, where `spec` asks for the step.
+pub fn stain(crop: &mut RgbImage, field: Option<Colour>, spec: &CropSpec) {
+    if let Some((typical, reference)) = field.zip(spec.stain_reference()) {
+        Gains::new(typical, reference).apply(crop);
+    }
+}
+
+/// Cuts a cell once more, out of a part of its field and a mask of the same size that is white where the cell is: byte for byte
+/// what [`cut`] made of the whole field. `part` is where that part lies in the field. `None` where the pictures don't belong
+/// together, or the box is not within the part.
+pub fn cut_again(picture: &RgbImage, mask: &RgbImage, part: Rect, bbox: Rect) -> Option<RgbImage> {
+    let is_within = picture.dimensions() == mask.dimensions()
+        && picture.dimensions() == (part.w, part.h)
+        && bbox.x.checked_add(bbox.w)? <= part.x.checked_add(part.w)?
+        && bbox.y.checked_add(bbox.h)? <= part.y.checked_add(part.h)?;
+    let (left, top) = (bbox.x.checked_sub(part.x)?, bbox.y.checked_sub(part.y)?);
+    is_within.then(|| {
+        RgbImage::from_fn(bbox.w, bbox.h, |x, y| {
+            let (x, y) = (left + x, top + y);
+            match mask.get_pixel(x, y)[0] {
+                0..128 => Rgb([0; 3]),
+                _ => *picture.get_pixel(x, y),
+            }
+        })
+    })
 }
 
 /// Cuts a cell out of its field: its tight box, everything outside its mask black.
@@ -98,7 +129,7 @@ fn normalise(square: &RgbImage, input: &InputSpec) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::{Mask, Rect};
+    use crate::geometry::Mask;
     use proptest::prelude::*;
 
     fn spec(size: u32) -> InputSpec {

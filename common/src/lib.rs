@@ -6,10 +6,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod crop;
+pub mod drift;
 #[cfg(feature = "engine")]
 pub mod engine;
+pub mod exported;
 pub mod geometry;
 pub mod image;
+pub mod kept_row;
 pub mod message;
 pub mod model_card;
 pub mod model_signature;

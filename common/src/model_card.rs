@@ -11,7 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Reference;
 use crate::stain::Colour;
+use crate::topic::DeviceId;
 
 /// The key of the card in the .onnx file's metadata.
 pub const METADATA_KEY: &str = "smearscope.card";
@@ -96,6 +98,14 @@ pub struct ModelCard {
     pub split_sha256: String,
     /// SHA-256 of the .onnx file or weights that training started from; `null` from scratch.
     pub parent: Option<String>,
+    /// The models that it was made from, the first one first, [`ModelCard::parent`] last; empty where it was taught from
+    /// scratch, or from weights that have no card.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Ancestor>,
+    /// What cells of its own slides look like, so that a board notices when its slides are others; `null` where nobody has
+    /// looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// The version of the trainer.
     pub trainer_version: String,
     /// When it was exported.
@@ -181,6 +191,23 @@ impl CropSpec {
     }
 }
 
+/// A model that another one was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ancestor {
+    /// SHA-256 of its file, in hex.
+    pub sha256: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// When it was exported.
+    pub created: Timestamp,
+    /// SHA-256 of the data that it was taught with, in hex.
+    pub data_sha256: String,
+    /// SHA-256 of the split of that, in hex.
+    pub split_sha256: String,
+}
+
 /// Rates of the model at its threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Validation {
@@ -192,6 +219,10 @@ pub struct Validation {
     pub sensitivity: Rate,
     /// Uninfected cells that it called so.
     pub specificity: Rate,
+    /// The boards whose own slides these cells are from: on these the rates may correct a count. Empty where they are from no
+    /// board.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceId>,
 }
 
 /// A proportion with its counts.
@@ -262,6 +293,18 @@ impl ModelCard {
         Ok(serde_json::to_string(self)?)
     }
 
+    /// What its children say of it, whose file has this hash.
+    pub fn ancestor(&self, sha256: &str) -> Ancestor {
+        Ancestor {
+            sha256: sha256.to_owned(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            created: self.created,
+            data_sha256: self.data_sha256.clone(),
+            split_sha256: self.split_sha256.clone(),
+        }
+    }
+
     /// The position of the parasitized class among the logits.
     pub fn parasitized_index(&self) -> Option<usize> {
         self.classes
@@ -305,6 +348,13 @@ impl ModelCard {
                 "finite and positive",
             );
         }
+        if let Some(reference) = self.reference.as_ref().filter(|r| !r.is_sound()) {
+            return refuse(
+                "reference",
+                format!("{:?}", reference.ranges),
+                "ranges of finite numbers, and shares of 0 to 1",
+            );
+        }
         if self.self_test.logits.len() != self.classes.len()
             || !self.self_test.logits.iter().all(|l| l.is_finite())
         {
@@ -342,6 +392,8 @@ pub(crate) mod tests {
             data_sha256: String::new(),
             split_sha256: String::new(),
             parent: None,
+            lineage: Vec::new(),
+            reference: None,
             trainer_version: "0".into(),
             created: Timestamp::UNIX_EPOCH,
             self_test: SelfTest {

@@ -310,6 +310,37 @@ impl Tally {
     }
 }
 
+/// The label of each found cell of a field, in their order: [`TruthBox::class`] of the labelled cell that it is. `None` of one
+/// that is nothing labelled or cut by the frame, and of all where the labels are no boxes: those alone say what a cell is.
+pub fn labels_of(field: &ScoredField) -> Vec<Option<u8>> {
+    let mut labels = vec![None; field.predictions.len()];
+    if let Truth::Boxes(boxes) = field.truth {
+        let labelled: Vec<(Rect, u8)> = boxes.iter().map(|t| (t.bbox, t.class)).collect();
+        let found = field.predictions.iter();
+        let found: Vec<(Rect, u32)> = found
+            .map(|cell| (cell.bbox, cell.p_parasitized.to_bits()))
+            .collect();
+        for (t, p) in match_boxes(&labelled, &found) {
+            let truth = &boxes[t];
+            if !truth.bbox.touches_edge(field.width, field.height) {
+                labels[p] = Some(truth.class);
+            }
+        }
+    }
+    labels
+}
+
+/// The name of a parasite's form, by [`TruthBox::class`]; `None` of what is no parasite.
+pub fn stage(class: u8) -> Option<&'static str> {
+    match class {
+        1 => Some("ring"),
+        2 => Some("trophozoite"),
+        3 => Some("schizont"),
+        4 => Some("gametocyte"),
+        _ => None,
+    }
+}
+
 /// What `parse` makes of each line that isn't empty, or the first one that it refuses.
 fn read_lines<T>(
     text: &str,

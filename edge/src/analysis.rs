@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use smearscope_common::engine::Model;
-use smearscope_common::geometry::Mask;
-use smearscope_common::image::{RgbImage, encode_jpeg};
-use smearscope_common::message::{CellResult, FieldAnalysis, FieldMessage, Label};
+use smearscope_common::image::{ImageError, encode_jpeg};
+use smearscope_common::message::{CellResult, DriftHealth, FieldAnalysis, FieldMessage, Label};
 use smearscope_common::parasitemia::Counts;
+use smearscope_common::stain::Colour;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +25,9 @@ use crate::clock;
 use crate::config::Image;
 use crate::control::{Analysed, LastField};
 use crate::counting::Counting;
+use crate::drift::Slides;
 use crate::health::Board;
-use crate::kept::{KeptField, choose};
+use crate::kept::{Chosen, KeptField, choose};
 use crate::models::{AtWork, Before, Judged, Next};
 use crate::mqtt::{Picture, to_json};
 use crate::pulse::Pulse;
@@ -65,6 +66,8 @@ struct Course {
     last_image: Option<Instant>,
     /// What was doubtful in the field before: told again only when it is something else.
     doubtful: (bool, bool),
+    /// The last fields, held against what the model at work knows; `None` where its card doesn't say.
+    slides: Option<Slides>,
 }
 
 /// What there is to do next.
@@ -93,6 +96,7 @@ impl Analysis {
             counting: Counting::new(self.remembered),
             last_image: None,
             doubtful: (false, false),
+            slides: None,
         };
         let AtWork {
             mut model,
@@ -119,6 +123,10 @@ impl Analysis {
         let mut other = before
             .map(|model| Analyzer::new(model, self.workers))
             .transpose()?;
+        course.slides = model.card().reference.clone().map(Slides::new);
+        // What was said of another model is true no more.
+        let unknown = course.slides.as_ref().map(|_| DriftHealth::unknown());
+        self.board.control.drift(unknown);
         let judge = Judge {
             model: model.reference(),
             validation: model.card().validation.clone(),
@@ -201,6 +209,9 @@ impl Analysis {
         let AnalysedField {
             mut analysis,
             masks,
+            novelties,
+            colour,
+            looks,
         } = analysed;
         let control = &self.board.control;
         let timings = control.timings();
@@ -261,7 +272,20 @@ impl Analysis {
             }
         }
         if !joining.cells.is_empty() && self.board.kept.is_on() {
-            self.keep(&frame.image, &field, &masks, judge);
+            let cells = &field.analysis.cells;
+            let mut lot = rand::rng();
+            let chosen = choose(
+                &frame.image,
+                cells,
+                &masks,
+                &novelties,
+                judge.threshold,
+                &mut lot,
+            );
+            self.keep(&field, colour, chosen);
+        }
+        if let Some((slides, looks)) = course.slides.as_mut().zip(looks) {
+            control.drift(Some(slides.add(looks)));
         }
         let every = Duration::from_millis(self.image.interval_ms);
         let is_due = course.last_image.is_none_or(|at| at.elapsed() >= every);
@@ -291,9 +315,13 @@ impl Analysis {
     }
 
     /// Keeps some of a committed field's cells for a second look. What goes wrong with that is told, and no more.
-    fn keep(&self, image: &RgbImage, field: &FieldMessage, masks: &[Mask], judge: &Judge) {
-        let cells = &field.analysis.cells;
-        let chosen = match choose(image, cells, masks, judge.threshold, &mut rand::rng()) {
+    fn keep(
+        &self,
+        field: &FieldMessage,
+        colour: Option<Colour>,
+        chosen: Result<Vec<Chosen>, ImageError>,
+    ) {
+        let chosen = match chosen {
             Ok(chosen) => chosen,
             Err(error) => {
                 warn!("cells of field {} can't be kept: {error}", field.seq);
@@ -308,6 +336,7 @@ impl Analysis {
             captured_at: field.captured_at,
             clock_synchronised: field.clock_synchronised,
             model: field.model.clone(),
+            colour,
         };
         self.pulse.beat();
         self.board.kept.keep(&kept_field, &chosen);

@@ -6,20 +6,26 @@ use std::thread;
 use std::time::Instant;
 
 use smearscope_common::crop;
-use smearscope_common::engine::{EngineError, Model, Opinion, Worker};
+use smearscope_common::drift::Looks;
+use smearscope_common::engine::{EngineError, Examined, Model, Opinion, Worker};
 use smearscope_common::geometry::Mask;
 use smearscope_common::image::RgbImage;
 use smearscope_common::message::{CellResult, FieldAnalysis, Label, TimingMs};
 use smearscope_common::parasitemia::Counts;
 use smearscope_common::segment::{quality, segment};
+use smearscope_common::stain::Colour;
+
+use crate::drift;
+use crate::novelty::Familiar;
 
 /// Finds and judges the cells of fields, on a number of threads.
 ///
 /// Invariant: the number of threads changes nothing in the result. Each cell is judged alone, and
-/// the answers are put in the order of the cells.
+/// the answers are put in the order of the cells. What was seen before changes how novel a cell is, and nothing else.
 pub struct Analyzer<'m> {
     model: &'m Model,
     workers: Vec<Worker<'m>>,
+    familiar: Familiar,
 }
 
 /// What was found in a field.
@@ -28,6 +34,12 @@ pub struct AnalysedField {
     pub analysis: FieldAnalysis,
     /// Which pixels of their boxes belong to the cells, in the order of these.
     pub masks: Vec<Mask>,
+    /// How unlike the cells before it each cell is, in the same order; see [`Familiar::look`].
+    pub novelties: Vec<Option<f32>>,
+    /// The colour of its typical cell; `None` without cells.
+    pub colour: Option<Colour>,
+    /// What its uninfected cells look like; `None` where the model's card has nothing to compare that with.
+    pub looks: Option<Looks>,
 }
 
 impl<'m> Analyzer<'m> {
@@ -39,7 +51,11 @@ impl<'m> Analyzer<'m> {
         let workers = (0..workers.get())
             .map(|_| model.worker())
             .collect::<Result<_, _>>()?;
-        Ok(Self { model, workers })
+        Ok(Self {
+            model,
+            workers,
+            familiar: Familiar::default(),
+        })
     }
 
     /// Analyses one field; calls `alive` after each step and each cell, from any of its threads.
@@ -62,18 +78,18 @@ impl<'m> Analyzer<'m> {
         let quality = quality(field, &segmentation, least_diameter);
         let segmented = Instant::now();
         alive();
-        let crops = crop::cut_all(field, &segmentation.cells, &card.crop);
-        let opinions = self.classify(&crops, &alive)?;
+        let cut = crop::cut_all(field, &segmentation.cells, &card.crop);
+        let examined = self.examine(&cut.crops, &alive)?;
         let done = Instant::now();
 
         let cells: Vec<CellResult> = segmentation
             .cells
             .iter()
-            .zip(opinions)
-            .map(|(cell, opinion)| CellResult {
+            .zip(&examined)
+            .map(|(cell, examined)| CellResult {
                 bbox: cell.bbox,
-                label: opinion.label,
-                p_parasitized: opinion.p_parasitized,
+                label: examined.opinion.label,
+                p_parasitized: examined.opinion.p_parasitized,
                 counted_before: false,
             })
             .collect();
@@ -96,19 +112,26 @@ impl<'m> Analyzer<'m> {
                 total: ms(begun, done),
             },
         };
+        let opinions: Vec<Opinion> = examined.iter().map(|cell| cell.opinion).collect();
+        let features: Vec<_> = examined.into_iter().map(|cell| cell.features).collect();
+        let is_compared = card.reference.is_some();
+        let looks = is_compared.then(|| drift::looks(field, &segmentation.cells, &opinions));
         let masks = segmentation.cells.into_iter().map(|cell| cell.mask);
         Ok(AnalysedField {
             analysis,
             masks: masks.collect(),
+            novelties: self.familiar.look(&features),
+            colour: cut.colour,
+            looks,
         })
     }
 
     /// Each idle worker takes the next crop; this thread is the first worker.
-    fn classify(
+    fn examine(
         &mut self,
         crops: &[RgbImage],
         alive: &(impl Fn() + Sync),
-    ) -> Result<Vec<Opinion>, EngineError> {
+    ) -> Result<Vec<Examined>, EngineError> {
         let next = AtomicUsize::new(0);
         let work = |worker: &mut Worker<'m>| {
             let mut answers = Vec::new();
@@ -117,7 +140,7 @@ impl<'m> Analyzer<'m> {
                 let Some(crop) = crops.get(index) else {
                     return answers;
                 };
-                answers.push((index, worker.classify(crop)));
+                answers.push((index, worker.examine(crop)));
                 alive();
             }
         };
@@ -142,7 +165,7 @@ impl<'m> Analyzer<'m> {
             }),
         };
         answers.sort_unstable_by_key(|(index, _)| *index);
-        answers.into_iter().map(|(_, opinion)| opinion).collect()
+        answers.into_iter().map(|(_, examined)| examined).collect()
     }
 }
 

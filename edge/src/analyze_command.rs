@@ -16,6 +16,7 @@ use crate::analyze::{Analyzer, all_cores};
 use crate::camera::{images_of, read_image};
 use crate::cli::AnalyzeArgs;
 use crate::exit::bad_input;
+use crate::export::Export;
 use crate::truth::Truth;
 use crate::{model, overlay, words};
 
@@ -43,6 +44,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
     let mut truth = truth
         .map(|folder| Truth::open(folder, &images))
         .transpose()?;
+    let export = Export::open(args)?;
     let mut overlays = args.overlay.as_deref().map(Overlays::open).transpose()?;
     let model = model::load(args.model.as_deref())?;
     let mut analyzer = Analyzer::new(&model, args.workers.unwrap_or_else(all_cores))?;
@@ -62,18 +64,22 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
             }
         };
         let name = path.display().to_string();
-        let analysis = analyzer
+        let analysed = analyzer
             .analyze(&image, || {})
-            .with_context(|| format!("cannot analyse {name}"))?
-            .analysis;
+            .with_context(|| format!("cannot analyse {name}"))?;
+        let analysis = &analysed.analysis;
         total += analysis.counts;
-        let errors = match &mut truth {
-            Some(truth) => Some(truth.score(path, &analysis)?),
+        let scored = match &mut truth {
+            Some(truth) => Some(truth.score(path, analysis)?),
             None => None,
         };
+        if let Some(export) = &export {
+            let labels = scored.as_ref().map(|(_, labels)| labels.as_slice());
+            export.write(path, &image, &model, &analysed, labels)?;
+        }
         if let Some(overlays) = &mut overlays {
-            overlay::draw(&mut image, &analysis);
-            if let Some(errors) = &errors {
+            overlay::draw(&mut image, analysis);
+            if let Some((errors, _)) = &scored {
                 overlay::draw_errors(&mut image, errors);
             }
             overlays.write(path, &image)?;
@@ -83,7 +89,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
                 &mut out,
                 &Line {
                     image: &name,
-                    analysis: &analysis,
+                    analysis,
                 },
             )?;
         } else {

@@ -66,7 +66,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let model = model::load(args.model.as_deref())?;
     let field = smear(&SmearSpec::default(), 1).image;
     let segmentation = segment(&field);
-    let crops = crop::cut_all(&field, &segmentation.cells, &model.card().crop);
+    let crops = crop::cut_all(&field, &segmentation.cells, &model.card().crop).crops;
     anyhow::ensure!(
         !crops.is_empty(),
         "no cell was found in the synthetic field"

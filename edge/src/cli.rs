@@ -5,6 +5,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use smearscope_common::message::SlideId;
 use smearscope_common::topic::DeviceId;
 
 use crate::camera::FourCc;
@@ -146,6 +147,23 @@ pub struct AnalyzeArgs {
     /// centres (x y type), or .xml of Pascal VOC
     #[arg(long, value_name = "DIR")]
     pub truth: Option<PathBuf>,
+    /// Write each cell into this folder as a board's export, for `smearscope-train ingest`; with --truth decided as labelled
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// Of these only the cells that a board would keep for a second look
+    #[arg(long, requires = "export")]
+    pub choose: bool,
+    /// The slide that all exported cells are from [default: each image is one of its own]
+    #[arg(long, value_name = "ID", requires = "export")]
+    pub slide: Option<SlideId>,
+    /// The board that exported cells are from
+    #[arg(
+        long,
+        value_name = "ID",
+        default_value = "analyze",
+        requires = "export"
+    )]
+    pub device: DeviceId,
     /// Threads that judge cells [default: one for each core]
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,

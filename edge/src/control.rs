@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use smearscope_common::image::RgbImage;
-use smearscope_common::message::{CameraHealth, CameraState, FieldHealth, Gated, Verdict};
+use smearscope_common::message::{
+    CameraHealth, CameraState, DriftHealth, FieldHealth, Gated, Verdict,
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -91,6 +93,7 @@ struct Seen {
     times: VecDeque<Instant>,
     camera: LiveCamera,
     cell_diameter: Option<f32>,
+    drift: Option<DriftHealth>,
 }
 
 /// The field that was analysed last.
@@ -258,6 +261,16 @@ impl Control {
             reopened: live.reopened,
         };
         (camera, seen.fields)
+    }
+
+    /// Notes whether the slides look like those that the model at work knows; `None` where it doesn't say what those look like.
+    pub fn drift(&self, drift: Option<DriftHealth>) {
+        self.seen().drift = drift;
+    }
+
+    /// What was noted of that last.
+    pub fn drifted(&self) -> Option<DriftHealth> {
+        self.seen().drift.clone()
     }
 
     /// Each change is a single assignment: nothing is ever half done.

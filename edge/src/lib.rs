@@ -17,7 +17,9 @@ mod config;
 mod control;
 mod counting;
 mod daemon;
+mod drift;
 mod exit;
+mod export;
 mod failpoint;
 pub mod field;
 #[doc(hidden)]
@@ -33,6 +35,7 @@ mod model_command;
 mod models;
 mod mqtt;
 mod named_file;
+mod novelty;
 mod overlay;
 mod password;
 mod pem;

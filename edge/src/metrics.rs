@@ -10,7 +10,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use smearscope_common::message::{CameraState, ModelUpdate, StoreState, Throttling, UpdateState};
+use smearscope_common::message::{
+    CameraState, DriftState, ModelUpdate, StoreState, Throttling, UpdateState,
+};
 
 use crate::health::{Board, Stored};
 
@@ -240,6 +242,14 @@ impl Scrape {
                 "kept_cells_trouble",
                 "Whether cells should be kept and can't be",
                 Some(as_figure(cells.trouble.is_some())),
+            );
+        }
+
+        if let Some(drift) = &health.drift {
+            self.gauge(
+                "model_drifted",
+                "Whether the slides look different from those that the model knows",
+                Some(as_figure(drift.state == DriftState::Drifted)),
             );
         }
 

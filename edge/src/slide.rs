@@ -302,7 +302,9 @@ impl Slide {
         let limit = raw
             .zip(validation)
             .and_then(|(raw, v)| detection_limit(raw, v));
-        let is_here = |v: &&Validation| Some(&v.dataset) == rules.site_validation.as_ref();
+        let is_here = |v: &&Validation| {
+            v.devices.contains(&rules.device) || Some(&v.dataset) == rules.site_validation.as_ref()
+        };
         let corrected = raw
             .zip(validation.filter(is_here))
             .and_then(|(raw, v)| corrected(raw, v.sensitivity, v.specificity));

@@ -110,6 +110,7 @@ fn from_config(config: Config, broker: Option<&Broker>) -> anyhow::Result<Statio
     let kept = KeptCells::open(kept::Options {
         path: Some(config.store.cells(&config.device.id)?),
         max_bytes: config.cells.max_bytes(),
+        pseudonyms: config.cells.pseudonyms()?,
     })?;
     let announced = match &config.homeassistant {
         HomeAssistant { enabled: false, .. } => Vec::new(),
@@ -198,6 +199,7 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
         let kept = KeptCells::open(kept::Options {
             path: None,
             max_bytes: DEMO_CELLS,
+            pseudonyms: None,
         })?;
         let board = Arc::new(Board::new(
             args.device.clone(),

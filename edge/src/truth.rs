@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use smearscope_common::message::FieldAnalysis;
-use smearscope_common::score::{Errors, Format, ScoredField, Scorer, Summary};
+use smearscope_common::score::{
+    Errors, Format, ScoredField, Scorer, Summary, labels_of as labels_of_cells,
+};
 
 use crate::exit::{OrBadInput, bad_input};
 
@@ -85,11 +87,15 @@ impl Truth {
         })
     }
 
-    /// Scores one field, and says what went wrong in it.
+    /// Scores one field, and says what went wrong in it and what each of its cells is.
     ///
     /// # Errors
     /// Bad input that names the file and the line of the first label that is none.
-    pub fn score(&mut self, image: &Path, analysis: &FieldAnalysis) -> anyhow::Result<Errors> {
+    pub fn score(
+        &mut self,
+        image: &Path,
+        analysis: &FieldAnalysis,
+    ) -> anyhow::Result<(Errors, Vec<Option<u8>>)> {
         let labels = labels_of(&self.folder, image, self.ending);
         let (width, height) = (analysis.width, analysis.height);
         let truth = self
@@ -97,14 +103,15 @@ impl Truth {
             .parse(&read(&labels)?, width, height)
             .with_context(|| labels.display().to_string())
             .or_bad_input()?;
-        Ok(self.scorer.add(&ScoredField {
+        let field = ScoredField {
             width,
             height,
             truth: &truth,
             predictions: &analysis.cells,
             others: &analysis.others,
             crowded: self.crowded.contains(&stem(image)),
-        }))
+        };
+        Ok((self.scorer.add(&field), labels_of_cells(&field)))
     }
 
     /// The figures of all fields so far.

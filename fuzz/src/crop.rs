@@ -59,12 +59,12 @@ pub fn check(bytes: &[u8]) {
     }
     let cells = [cell.clone(), cell];
     assert_eq!(
-        cut_all(&field, &cells, &CropSpec::newest(None)),
+        cut_all(&field, &cells, &CropSpec::newest(None)).crops,
         [crop.clone(), crop.clone()]
     );
     // Whatever the colours: black stays black, and equal cells stay equal.
     let reference = CropSpec::newest(Some(input.mean.map(|part| 1.0 + 254.0 * part)));
-    let stained = cut_all(&field, &cells, &reference);
+    let stained = cut_all(&field, &cells, &reference).crops;
     assert_eq!(stained[0], stained[1]);
     for (before, after) in crop.pixels().zip(stained[0].pixels()) {
         for (before, after) in before.0.iter().zip(after.0) {

@@ -105,7 +105,8 @@ export function uuidOf(...words) {
 }
 
 /** How probable a cell of each kind is called parasitized: from here on, and so much wide. */
-const PROBABILITIES = { suspicious: [0.8, 0.2], threshold: [0.4, 0.2], random: [0, 0.3] };
+const PROBABILITIES = { suspicious: [0.8, 0.2], threshold: [0.4, 0.2], random: [0, 0.3], novel: [0, 0.3] };
+const REASONS = [...Array(6).fill("suspicious"), ...Array(2).fill("threshold"), "random", "novel"];
 
 /**
  * Kept cells as a board lists them, the most suspicious first. Beside what goes out on the wire each has `number` and
@@ -114,7 +115,7 @@ const PROBABILITIES = { suspicious: [0.8, 0.2], threshold: [0.4, 0.2], random: [
 export function keptCells(device, { slide, model, seed, amount }) {
   const next = numbersOf(seed);
   const cellOf = (_, n) => {
-    const reason = n % 10 < 6 ? "suspicious" : n % 10 < 8 ? "threshold" : "random";
+    const reason = REASONS[n % REASONS.length];
     const [least, spread] = PROBABILITIES[reason];
     const p = least + spread * next();
     const [w, h] = [56 + Math.round(24 * next()), 54 + Math.round(24 * next())];
@@ -134,6 +135,9 @@ export function keptCells(device, { slide, model, seed, amount }) {
       model,
       crop: [x - Math.round(w / 2), y - Math.round(h / 2), 2 * w, 2 * h],
       decision: null,
+      field_colour: [212.5, 161, 170.25],
+      stands_for: reason === "random" ? 70 : 1,
+      novelty: reason === "novel" ? 3.25 : 1,
       number: n,
       looksParasitized: next() < 0.9 ? p >= 0.5 : p < 0.5,
     };

@@ -45,6 +45,24 @@ export function reviewedOf({ cells, slide }, id) {
   };
 }
 
+const measure = (name, value, low, high) => ({ measure: name, value, low, high, is_out: value < low || value > high });
+
+/** In `health` of a board whose slides are paler than those that its model knows, and their cells smaller. */
+export const DRIFTED = {
+  state: "drifted",
+  fields: 12,
+  cells: 1034,
+  measures: [
+    measure("stain_red", 221.5, 180.25, 214),
+    measure("stain_green", 190.75, 120.5, 168),
+    measure("stain_blue", 176, 130, 181.5),
+    measure("cell_diameter", 51.5, 58, 84.25),
+    measure("sharpness", 31.25, 12.5, 60),
+    measure("contrast", 0.315, 0.21, 0.48),
+    measure("probability", 0.0312, 0.004, 0.0475),
+  ],
+};
+
 const status = (board, state = "online") => ({
   state,
   version: board.version,
@@ -106,6 +124,7 @@ const health = (board) => ({
       max_bytes: 64_000_000,
       trouble: null,
     },
+    drift: null,
   }),
 });
 

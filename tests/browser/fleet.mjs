@@ -1,13 +1,14 @@
-// Twenty simulated boards on one broker, seen on one page: all are found, those in trouble stand first, one that loses its
-// connection and one that is stopped are told apart; searched, filtered, on a phone; the way to one board's own page and back to
-// life of the one that was lost.
+// Twenty simulated boards on one broker, seen on one page: all are found, those in trouble stand first, one whose model no longer
+// fits its slides after those, one that loses its connection and one that is stopped are told apart; searched, filtered, on a
+// phone; the way to one board's own page and back to life of the one that was lost, whose slides then change.
 //
 //     node fleet.mjs BROKER --page URL [--boards N] [--timeout SECONDS] [--pictures FOLDER]
 //
 // BROKER is the address of a broker's WebSocket. Exit codes: scenario.mjs.
 
 import { FakeBoard } from "./fake_board.mjs";
-import { isOnline, numberIn, sidewaysOf, wordsOf } from "./look.mjs";
+import { DRIFTED } from "./fake_messages.mjs";
+import { isOnline, numberIn, show, sidewaysOf, wordsOf } from "./look.mjs";
 import { DESK, PHONE, scenario } from "./scenario.mjs";
 
 const nameOf = (n) => `clinic-${n + 1}`;
@@ -15,6 +16,8 @@ const slideOf = (n) => `2026-${String(100 + n)}`;
 const IN_TROUBLE = 4;
 const LOST = 11;
 const STOPPED = 7;
+/** Its slides are no longer such as its model knows. */
+const PALE = 9;
 
 /** What the table says, row by row. */
 const rowsOf = (page) =>
@@ -71,6 +74,8 @@ function summaryOf(rows) {
 async function makeTrouble(run, page, boards) {
   Object.assign(boards[IN_TROUBLE].changes.health, { temperature_c: 91, throttled: ["under_voltage"] });
   await boards[IN_TROUBLE].say("health");
+  boards[PALE].changes.health.drift = DRIFTED;
+  await boards[PALE].say("health");
   await boards[LOST].crash();
   await boards[STOPPED].stop();
   const rows = await run.until(
@@ -85,7 +90,9 @@ async function makeTrouble(run, page, boards) {
         of(STOPPED)?.state === "stopped" &&
         of(STOPPED).alarms.length === 0 &&
         of(IN_TROUBLE)?.alarms.some((alarm) => alarm === "Hot: 91 °C") &&
-        of(IN_TROUBLE).alarms.includes("Power supply too weak")
+        of(IN_TROUBLE).alarms.includes("Power supply too weak") &&
+        of(PALE)?.alarms.includes("The model no longer fits the slides (stain, cell size)") &&
+        !of(PALE).isBad
       );
     },
   );
@@ -132,6 +139,20 @@ async function onPhones(run, page) {
   await page.setViewportSize(DESK);
 }
 
+/** On a board's own page: the technician is told, and the engineer sees what it is. */
+async function seeDrift(run, page, board) {
+  board.changes.health.drift = DRIFTED;
+  await board.say("health");
+  await run.until("the word to the technician", () => wordsOf(page, ["unlike"]), ({ unlike }) => /^The slides look different/.test(unlike ?? ""));
+  await run.picture(page, "drift-live");
+  await show(run, page, "device");
+  const rows = page.locator(".device-measures tbody tr");
+  const verdicts = await run.until("the measures", () => rows.locator("td:last-child").allInnerTexts(), ({ length }) => length > 0);
+  const expected = DRIFTED.measures.map(({ is_out }) => (is_out ? "outside" : "within"));
+  run.expect(verdicts.join() === expected.join(), `the measures are said to be ${verdicts.join(", ")}`);
+  await run.picture(page, "drift-device");
+}
+
 const options = { page: { type: "string" }, boards: { type: "string", default: "20" } };
 await scenario({ name: "fleet", usage: "BROKER --page URL [--boards N]", places: ["broker"], options, needs: ["page"] }, async (run) => {
   const { broker } = run.args;
@@ -149,7 +170,8 @@ await scenario({ name: "fleet", usage: "BROKER --page URL [--boards N]", places:
   await find(run, page, rows);
   await onPhones(run, page);
 
-  boards.push(await FakeBoard.connect(broker, nameOf(LOST), { cells: 0, live: true }));
+  const back = await FakeBoard.connect(broker, nameOf(LOST), { cells: 0, live: true });
+  boards.push(back);
   const isBack = ({ name, state, alarms }) => name === nameOf(LOST) && state === "online" && alarms.length === 0;
   await run.until("the lost board's return", () => rowsOf(page), (all) => all.some(isBack));
 
@@ -158,5 +180,6 @@ await scenario({ name: "fleet", usage: "BROKER --page URL [--boards N]", places:
   const shown = await run.until("what its camera sees", () => wordsOf(page, ["device-name", "percent", "now-focus"]), (words) => numberIn(words["now-focus"]) !== null);
   run.expect(shown["device-name"] === nameOf(LOST) && page.url().endsWith("#/live"), `the link leads to ${page.url()}`);
   await run.picture(page, "fleet-board");
+  await seeDrift(run, page, back);
   return { boards: amount, found_after: foundAfter, summary, first: rows.slice(0, 4).map(({ name, alarms }) => [name, ...alarms]) };
 });

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use regex::Regex;
 use serde::Serialize;
 use smearscope_common::image::{Rgb, RgbImage, encode_png};
+use smearscope_common::model_card::CropSpec;
 use tch::nn::{ModuleT, VarStore};
 use tch::{Cuda, Device};
 
@@ -124,7 +125,17 @@ fn measure(args: &BenchArgs, dataset: &Dataset) -> Result<Rates> {
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
     let wanted = args.steps as usize * batch;
     let chosen: Vec<usize> = order.into_iter().cycle().take(wanted).collect();
-    let load = || Crops::load(dataset, &chosen, input.size, device, machine.crop_memory);
+    let spec = CropSpec::newest(None);
+    let load = || {
+        Crops::load(
+            dataset,
+            &chosen,
+            input.size,
+            &spec,
+            device,
+            machine.crop_memory,
+        )
+    };
     let crops = Material::Crops(load()?);
     let Material::Crops(loaded) = &crops else {
         unreachable!("made in the line above")

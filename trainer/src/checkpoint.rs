@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use smearscope_common::model_card::InputSpec;
+use smearscope_common::model_card::{Ancestor, CropSpec, InputSpec};
 use smearscope_common::stain::Colour;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
@@ -24,6 +24,7 @@ use crate::dataset::Dataset;
 use crate::densenet::{Architecture, DenseNet, Head};
 use crate::error::bad_input;
 use crate::optimizer::Optimizer;
+use crate::replay::Replay;
 use crate::split::{self, Split, SplitBy};
 use crate::train::{Epoch, Settings};
 use crate::weights;
@@ -47,6 +48,9 @@ pub struct Run {
     pub data: PathBuf,
     /// The subject pattern.
     pub subject_pattern: String,
+    /// What was learnt from beside it, so that it isn't forgotten.
+    #[serde(default)]
+    pub replay: Option<Replay>,
     /// See [`crate::dataset::Dataset::sha256`].
     pub data_sha256: String,
     /// Of `split.csv`.
@@ -58,6 +62,9 @@ pub struct Run {
     pub target: Target,
     /// SHA-256 of the weights that training started from.
     pub parent: Option<String>,
+    /// The models that it is made from, the first one first.
+    #[serde(default)]
+    pub lineage: Vec<Ancestor>,
     /// How it was trained.
     pub settings: Settings,
 }
@@ -90,6 +97,11 @@ impl Run {
         })?;
         serde_json::from_str(&json)
             .map_err(|e| bad_input!("{}: not readable by this version: {e}", path.display()))
+    }
+
+    /// How a cell becomes a picture for its network.
+    pub fn crop_spec(&self) -> CropSpec {
+        CropSpec::newest(self.typical_cell)
     }
 
     /// The split that a run was trained on.

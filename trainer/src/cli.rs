@@ -7,10 +7,13 @@ use regex::Regex;
 
 use crate::bench::BenchArgs;
 use crate::calibrate_command::CalibrateArgs;
+use crate::compare::CompareArgs;
 use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
 use crate::evaluate_command::EvaluateArgs;
 use crate::fetch::Fetch;
+use crate::ingest::IngestArgs;
+use crate::ingest::label_studio::ExportLabelsArgs;
 use crate::inspect_command::InspectArgs;
 use crate::keygen::KeygenArgs;
 use crate::onnx_graph::Precision;
@@ -18,6 +21,7 @@ use crate::predict_command::PredictArgs;
 use crate::publish::PublishArgs;
 use crate::split::SplitBy;
 use crate::train_command::TrainArgs;
+use crate::validate::ValidateArgs;
 
 /// Teaches a DenseNet to tell parasitized from uninfected red cells, and exports it for boards.
 #[derive(Debug, Parser)]
@@ -86,6 +90,17 @@ pub enum Command {
         smearscope-train train cell_images.zip --out run --resume\n  \
         smearscope-train train cell_images.zip --out tutorial --recipe tutorial --weights densenet121-a639ec97.pth")]
     Train(Box<TrainArgs>),
+    /// Takes in cells that were looked at a second time: from a board, its card, a folder or Label Studio.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train ingest https://scope-1.clinic:8787 --token-file token --site clinic --out clinic-cells\n  \
+        smearscope-train ingest /media/card/var/lib/smearscope --device scope-1 --site clinic --out clinic-cells\n  \
+        smearscope-train ingest labels.json --cells tasks --site clinic --out clinic-cells")]
+    Ingest(IngestArgs),
+    /// Writes cells that wait for a decision as tasks for Label Studio, with what the model says of them.
+    #[command(
+        after_help = "Example: smearscope-train export-labels https://scope-1.clinic:8787 --token-file token --out tasks"
+    )]
+    ExportLabels(ExportLabelsArgs),
     /// Judges every cell by a model that never saw its subject: trains a model for each fold.
     #[command(after_help = "Examples:\n  \
         smearscope-train crossval cell_images.zip --folds 5 --out cv\n  \
@@ -98,6 +113,16 @@ pub enum Command {
         smearscope-train evaluate run --report report.html\n  \
         smearscope-train evaluate model.onnx cell_images.zip --split split.csv --subset test --json")]
     Evaluate(EvaluateArgs),
+    /// Compares two exported models on the same cells, and says whether the new one was shown to be better.
+    #[command(after_help = "Examples:\n  \
+        smearscope-train compare old.onnx new.onnx clinic-cells --split run/split.csv\n  \
+        smearscope-train compare old.onnx new.onnx clinic-cells cell_images.zip --split run/split.csv --split old.split.csv")]
+    Compare(CompareArgs),
+    /// Measures an exported model on cells that it never saw, and writes its rates and what such cells look like into its card.
+    #[command(
+        after_help = "Example: smearscope-train validate model.onnx clinic-cells --model-version 1-clinic --out clinic.onnx"
+    )]
+    Validate(ValidateArgs),
     /// Fits a run's temperature and decision threshold anew on its validation subset, for another
     /// target, without training again.
     #[command(after_help = "Examples:\n  smearscope-train calibrate run\n  \

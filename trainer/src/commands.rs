@@ -13,8 +13,8 @@ use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
-    bench, calibrate_command, crossval, evaluate_command, fetch, inspect_command, keygen, memory,
-    predict_command, publish, train_command,
+    bench, calibrate_command, compare, crossval, evaluate_command, fetch, ingest, inspect_command,
+    keygen, memory, predict_command, publish, train_command, validate,
 };
 
 /// Carries out one subcommand.
@@ -41,6 +41,8 @@ pub fn run(command: Command) -> Result<()> {
                 Ok(())
             }
         },
+        Command::Ingest(args) => ingest::run(&args),
+        Command::ExportLabels(args) => ingest::label_studio::run(&args),
         Command::Crossval(args) => {
             match crossval::run(&args)? {
                 Some(summary) if args.json => println!("{}", serde_json::to_string(&summary)?),
@@ -51,6 +53,8 @@ pub fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Evaluate(args) => on_device(|| evaluate_command::run(&args)),
+        Command::Compare(args) => compare::run(&args),
+        Command::Validate(args) => on_device(|| validate::run(&args)),
         Command::Calibrate(args) => on_device(|| calibrate_command::run(&args)),
         Command::Bench(args) => bench::run(&args),
         Command::Predict(args) => on_device(|| predict_command::run(&args)),

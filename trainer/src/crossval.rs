@@ -146,7 +146,9 @@ fn train_fold(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize], fold: usi
         }
         return Ok(());
     }
-    train_command::start(&out, &args.data, dataset, &split, by, options, args.seed)?;
+    train_command::start(
+        &out, &args.data, dataset, &split, by, options, None, args.seed,
+    )?;
     Ok(())
 }
 

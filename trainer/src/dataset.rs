@@ -9,12 +9,16 @@ use anyhow::Result;
 use rayon::prelude::*;
 use regex::Regex;
 use sha2::{Digest, Sha256};
-use smearscope_common::image::has_image_extension;
+use smearscope_common::crop;
+use smearscope_common::image::{self, RgbImage, has_image_extension};
+use smearscope_common::model_card::CropSpec;
+use smearscope_common::stain::Colour;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::error::bad_input;
 use crate::files;
+use crate::manifest::{self, Row};
 
 /// Subject of an NIH crop: the `C` number at the start of its file name. The `P` number that
 /// infected ones carry too is another numbering of the same people.
@@ -24,8 +28,11 @@ pub const NIH_SUBJECT: &str = r"^C(\d+)";
 /// sizes is not believed.
 pub(crate) const MAX_CROP_BYTES: u64 = 64 << 20;
 
+/// What the files of a data set that is learnt from beside another one are called by: `replay/…`.
+pub const REPLAY: &str = "replay";
+
 /// One labelled crop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Path below the data set, with `/`; unique.
     pub file: String,
@@ -33,6 +40,32 @@ pub struct Sample {
     pub class: usize,
     /// Whom it came from. No subject may be in two subsets.
     pub subject: String,
+    /// What is known of it beyond that, if it came from a board.
+    pub kept: Option<Kept>,
+    /// Index of the folder or zip that it is in.
+    source: usize,
+}
+
+/// What a manifest says of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The laboratory.
+    pub site: String,
+    /// The board.
+    pub device: String,
+    /// What kind of parasite it is; empty where nobody said.
+    pub stage: String,
+    /// The colour of its field's typical cell, for the stain step.
+    pub colour: Option<Colour>,
+    /// How many cells of its field it speaks for; `None` where not all that was kept of the field was decided on.
+    pub weight: Option<u32>,
+}
+
+impl Sample {
+    /// Whether it is learnt from so that what was known before is not forgotten.
+    pub fn is_replay(&self) -> bool {
+        self.source > 0
+    }
 }
 
 /// A folder or zip of class folders. Samples are ordered by file name.
@@ -47,7 +80,8 @@ pub struct Dataset {
     /// Files that are no images by their name, such as `Thumbs.db`, and files whose name is no
     /// UTF-8 and could stand in no CSV.
     pub ignored: Vec<String>,
-    source: Source,
+    /// The first is its own, others are joined to it.
+    sources: Vec<Source>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +92,8 @@ enum Source {
 
 impl Dataset {
     /// Lists a data set. `subject` is a regular expression on the file name (without folders);
-    /// its first group, or else the whole match, is the subject.
+    /// its first group, or else the whole match, is the subject. Where a manifest of `ingest` lies beside the class folders, that
+    /// says whom each cell is from, and what is not in it is left out.
     ///
     /// # Errors
     /// No such file, no zip, no images, images outside class folders, names that climb out of the
@@ -75,6 +110,7 @@ impl Dataset {
             .into_iter()
             .partition(|name| has_image_extension(name));
         ignored.extend(nameless);
+        let mut rows = source.manifest()?;
         if images.is_empty() {
             return Err(bad_input!(
                 "{}: no images found; expected class folders such as Parasitized/ and Uninfected/",
@@ -103,20 +139,35 @@ impl Dataset {
             .into_iter()
             .map(|file| {
                 let class = index[&class_of(&file)?];
-                let subject = subject_of(&file, subject, path)?;
-                Ok(Sample {
+                let (subject, kept) = match rows.as_mut().map(|rows| rows.remove(&file)) {
+                    // Whatever else lies there, such as a picture whose decision was taken back.
+                    Some(None) => return Ok(None),
+                    Some(Some(row)) => (row.group.clone(), Some(Kept::of(&row))),
+                    None => (subject_of(&file, subject, path)?, None),
+                };
+                Ok(Some(Sample {
                     file,
                     class,
                     subject,
-                })
+                    kept,
+                    source: 0,
+                }))
             })
+            .filter_map(Result::transpose)
             .collect::<Result<Vec<_>>>()?;
+        if let Some(lost) = rows.iter().flat_map(BTreeMap::keys).next() {
+            return Err(bad_input!(
+                "{}: {lost:?} stands in its {} and is not there; run `ingest` into this folder once more",
+                path.display(),
+                manifest::FILE
+            ));
+        }
         samples.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(Self {
             classes: index.into_keys().collect(),
             samples,
             ignored,
-            source,
+            sources: vec![source],
         })
     }
 
@@ -130,11 +181,32 @@ impl Dataset {
         indices: &[usize],
         work: impl Fn(usize, Result<Vec<u8>>) -> T + Sync,
     ) -> Result<Vec<T>> {
-        match &self.source {
+        let mut done: Vec<Option<T>> = indices.iter().map(|_| None).collect();
+        for (at, source) in self.sources.iter().enumerate() {
+            let places: Vec<usize> = (0..indices.len())
+                .filter(|&place| self.samples[indices[place]].source == at)
+                .collect();
+            let of_source: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
+            let results = self.map_source(source, &of_source, &work)?;
+            for (place, result) in places.into_iter().zip(results) {
+                done[place] = Some(result);
+            }
+        }
+        // Each sample is of one source.
+        Ok(done.into_iter().flatten().collect())
+    }
+
+    fn map_source<T: Send>(
+        &self,
+        source: &Source,
+        indices: &[usize],
+        work: &(impl Fn(usize, Result<Vec<u8>>) -> T + Sync),
+    ) -> Result<Vec<T>> {
+        match source {
             Source::Folder(root) => Ok(indices
                 .par_iter()
                 .map(|&i| {
-                    let path = root.join(&self.samples[i].file);
+                    let path = root.join(self.own_name(i));
                     work(i, read_limited(&path))
                 })
                 .collect()),
@@ -150,12 +222,68 @@ impl Dataset {
                         let mut zip = open_zip(path)?;
                         Ok(indices
                             .iter()
-                            .map(|&i| work(i, read_entry(&mut zip, &self.samples[i].file)))
+                            .map(|&i| work(i, read_entry(&mut zip, self.own_name(i))))
                             .collect::<Vec<_>>())
                     })
                     .collect::<Result<Vec<_>>>()?;
                 Ok(parts.into_iter().flatten().collect())
             }
+        }
+    }
+
+    /// A sample's picture as a model of that crop path is shown it: as it is, or where its field's colour is known, brought to the
+    /// model's.
+    ///
+    /// # Errors
+    /// The bytes are no picture.
+    pub fn decode(&self, sample: usize, bytes: &[u8], spec: &CropSpec) -> Result<RgbImage> {
+        let mut crop = image::decode(bytes)?;
+        let kept = self.samples[sample].kept.as_ref();
+        crop::stain(&mut crop, kept.and_then(|kept| kept.colour), spec);
+        Ok(crop)
+    }
+
+    /// This data set and another one that is learnt from so that it isn't forgotten. Its files are called `replay/…`, and its
+    /// subjects too.
+    ///
+    /// # Errors
+    /// The other one has other classes.
+    pub fn with_replay(mut self, other: Self) -> Result<Self> {
+        let place = |class: &String| {
+            let mut ours = self.classes.iter();
+            ours.position(|c| c.eq_ignore_ascii_case(class))
+        };
+        let places: Option<Vec<usize>> = other.classes.iter().map(place).collect();
+        let Some(places) = places.filter(|places| places.len() == self.classes.len()) else {
+            return Err(bad_input!(
+                "the data to replay has the classes {}, but the site's has {}; both need the same",
+                other.classes.join(", "),
+                self.classes.join(", ")
+            ));
+        };
+        let first = self.sources.len();
+        self.sources.extend(other.sources);
+        self.samples
+            .extend(other.samples.into_iter().map(|sample| Sample {
+                file: format!("{REPLAY}/{}", sample.file),
+                class: places[sample.class],
+                subject: format!("{REPLAY}/{}", sample.subject),
+                source: first + sample.source,
+                ..sample
+            }));
+        self.ignored.extend(other.ignored);
+        Ok(self)
+    }
+
+    /// A sample's name in its own folder or zip.
+    fn own_name(&self, sample: usize) -> &str {
+        let Sample { file, source, .. } = &self.samples[sample];
+        match source {
+            0 => file,
+            _ => file
+                .strip_prefix(REPLAY)
+                .and_then(|file| file.strip_prefix('/'))
+                .unwrap_or(file),
         }
     }
 
@@ -189,7 +317,7 @@ impl Dataset {
             classes: self.classes.clone(),
             samples: indices.iter().map(|&i| self.samples[i].clone()).collect(),
             ignored: self.ignored.clone(),
-            source: self.source.clone(),
+            sources: self.sources.clone(),
         }
     }
 
@@ -234,6 +362,52 @@ impl Dataset {
                     self.classes.join(", ")
                 )
             })
+    }
+}
+
+impl Kept {
+    fn of(row: &Row) -> Self {
+        Self {
+            site: row.site.clone(),
+            device: row.device.clone(),
+            stage: row.stage.clone(),
+            colour: row.colour(),
+            weight: row.complete.then_some(row.stands_for),
+        }
+    }
+}
+
+impl Source {
+    /// The rows of the manifest by their files, where there is one.
+    fn manifest(&self) -> Result<Option<BTreeMap<String, Row>>> {
+        let (path, bytes) = match self {
+            Self::Folder(root) => {
+                let path = root.join(manifest::FILE);
+                match std::fs::read(&path) {
+                    Ok(bytes) => (path, bytes),
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    Err(e) => return Err(bad_input!("{}: cannot be read: {e}", path.display())),
+                }
+            }
+            Self::Zip(path) => {
+                let mut zip = open_zip(path)?;
+                if zip.index_for_name(manifest::FILE).is_none() {
+                    return Ok(None);
+                }
+                (path.clone(), read_entry(&mut zip, manifest::FILE)?)
+            }
+        };
+        // Other tools call their tables so, too.
+        if !bytes.starts_with(b"file,class,id,") {
+            return Ok(None);
+        }
+        let rows = manifest::read(&bytes)
+            .map_err(|e| bad_input!("{}: not a manifest of `ingest`: {e}", path.display()))?;
+        Ok(Some(
+            rows.into_values()
+                .map(|row| (row.file.clone(), row))
+                .collect(),
+        ))
     }
 }
 

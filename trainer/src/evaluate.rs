@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use smearscope_common::engine::{Model, Worker};
-use smearscope_common::image;
 use smearscope_common::model_card::InputSpec;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
@@ -140,7 +139,7 @@ pub fn evaluate_run(
     let decision = Calibration::read(folder)?
         .map_or_else(Decision::default, |calibration| calibration.decision());
     let (_store, net) = run.load(folder, machine.device)?;
-    let crops = machine.crops(dataset, &indices, run.input.size)?;
+    let crops = machine.crops(dataset, &indices, run)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
     let positive = dataset.parasitized()?;
     let cells = judge(&logits, decision.temperature, &crops, dataset, positive)?;
@@ -156,7 +155,7 @@ pub fn evaluate_model(model: &Model, dataset: &Dataset, indices: &[usize]) -> Re
     let workers = WorkerPool::new(model);
     let answers = dataset.map_bytes(indices, |i, bytes| {
         let opinion = bytes
-            .and_then(|b| Ok(image::decode(&b)?))
+            .and_then(|b| dataset.decode(i, &b, &model.card().crop))
             .and_then(|crop| workers.with(|worker| Ok(worker.classify(&crop)?)));
         (i, opinion)
     })?;

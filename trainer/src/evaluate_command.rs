@@ -11,7 +11,9 @@ use crate::dataset::{Dataset, NIH_SUBJECT};
 use crate::device::Wish;
 use crate::error::bad_input;
 use crate::evaluate;
-use crate::metrics::Metrics;
+use crate::metrics::{Judged, Metrics};
+use crate::predictions;
+use crate::replay;
 use crate::report;
 use crate::split::{Split, SplitBy, Subset};
 use crate::train::Machine;
@@ -38,6 +40,9 @@ pub struct EvaluateArgs {
     /// Also write a report for a reviewer here: one .html file that needs no network.
     #[arg(long)]
     pub report: Option<PathBuf>,
+    /// Also write what is said of each cell here, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
     /// One line of JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -77,7 +82,15 @@ fn run_folder(folder: &Path, args: &EvaluateArgs) -> Result<Metrics> {
         )?;
         checkpoint::write_whole(path, html.as_bytes())?;
     }
+    write_predictions(args, &dataset, &evaluation.cells)?;
     Ok(evaluation.metrics)
+}
+
+fn write_predictions(args: &EvaluateArgs, dataset: &Dataset, cells: &[Judged]) -> Result<()> {
+    match &args.predictions {
+        Some(path) => predictions::write(path, &predictions::of_run(dataset, cells)),
+        None => Ok(()),
+    }
 }
 
 /// The data of a run: where it was trained on, unless `data` says where it is now.
@@ -88,9 +101,9 @@ pub fn dataset_of(run: &Run, folder: &Path, data: Option<&Path>) -> Result<Datas
     let pattern = Regex::new(&run.subject_pattern)
         .map_err(|e| bad_input!("{}: its subject pattern is broken: {e}", folder.display()))?;
     let Some(data) = data else {
-        return Dataset::open(&run.data, &pattern);
+        return replay::reopen(run, folder, Dataset::open(&run.data, &pattern)?);
     };
-    let dataset = Dataset::open(data, &pattern)?;
+    let dataset = replay::reopen(run, folder, Dataset::open(data, &pattern)?)?;
     if dataset.sha256()? != run.data_sha256 {
         return Err(bad_input!(
             "{}: is not the data that {} was trained on; export the run to judge it by other data",
@@ -123,6 +136,7 @@ fn onnx(path: &Path, args: &EvaluateArgs) -> Result<Metrics> {
         let html = report::of_model(&model, &dataset, data, &evaluation, subset)?;
         checkpoint::write_whole(path, html.as_bytes())?;
     }
+    write_predictions(args, &dataset, &evaluation.cells)?;
     Ok(evaluation.metrics)
 }
 

@@ -1,24 +1,21 @@
 //! A run → one self-describing .onnx file, checked on the spot in the board's own engine.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use prost::Message;
 use smearscope_common::engine::Model;
-use smearscope_common::model_card::{
-    CropSpec, METADATA_KEY, ModelCard, Rate, SCHEMA, SelfTest, Validation, self_test_input,
-};
+use smearscope_common::model_card::{METADATA_KEY, ModelCard, SCHEMA, SelfTest, self_test_input};
 use tch::Device;
-use tract_onnx::pb::StringStringEntryProto;
+use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
 use crate::calibrate::{Calibration, Decision};
 use crate::checkpoint::{self, Run};
 use crate::error::bad_input;
 use crate::evaluate::logits_of;
-use crate::metrics::Metrics;
 use crate::onnx_graph::{self, Precision};
+use crate::site::{self, Site};
 use crate::split::SplitBy;
 
 /// Seed of the card's self-test.
@@ -52,6 +49,7 @@ pub fn export(
     let size = run.input.size;
     let decision = Calibration::read(folder)?
         .map_or_else(Decision::default, |calibration| calibration.decision());
+    let site = site(folder, &run, decision)?;
     let card = ModelCard {
         schema: SCHEMA.into(),
         name: naming.name.into(),
@@ -59,10 +57,12 @@ pub fn export(
         architecture: run.architecture.to_string(),
         classes: run.classes.clone(),
         input: run.input.clone(),
-        crop: CropSpec::newest(run.typical_cell),
+        crop: run.crop_spec(),
         threshold: decision.threshold as f32,
         temperature: decision.temperature as f32,
-        validation: validation(folder, &run, decision)?,
+        validation: site.validation,
+        reference: site.reference,
+        lineage: run.lineage.clone(),
         data_sha256: run.data_sha256.clone(),
         split_sha256: run.split_sha256.clone(),
         parent: run.parent.clone(),
@@ -81,64 +81,58 @@ pub fn export(
         run.classes.len(),
         precision,
     )?;
-    proto.metadata_props.push(StringStringEntryProto {
+    let delta = write_with(&card, &mut proto, out)?;
+    Ok((card, delta))
+}
+
+/// Writes a graph with its card, if the engine then reads it; the largest difference of a self-test logit.
+///
+/// # Errors
+/// The card breaks its invariant, the engine does not read what was written, or the file can't be written.
+pub fn write_with(card: &ModelCard, graph: &mut ModelProto, out: &Path) -> Result<f32> {
+    let value = card
+        .to_json()
+        .map_err(|e| bad_input!("{}: {e}", out.display()))?;
+    graph
+        .metadata_props
+        .retain(|entry| entry.key != METADATA_KEY);
+    graph.metadata_props.push(StringStringEntryProto {
         key: METADATA_KEY.into(),
-        value: card
-            .to_json()
-            .map_err(|e| bad_input!("{}: {e}", folder.display()))?,
+        value,
     });
-    let onnx = proto.encode_to_vec();
+    let onnx = graph.encode_to_vec();
     let model = Model::load(&onnx).context("the export does not load in the engine")?;
     ensure!(
-        *model.card() == card,
+        model.card() == card,
         "the card reads back differently than it was written"
     );
     let delta = model
         .self_test()
         .context("the export fails its own self-test")?;
     checkpoint::write_whole(out, &onnx)?;
-    Ok((card, delta))
+    Ok(delta)
 }
 
-/// Rates on the test subset, as the training or the last calibration left them; `None` when they
-/// did not get that far.
-fn validation(folder: &Path, run: &Run, decision: Decision) -> Result<Option<Validation>> {
-    let Ok(json) = fs::read_to_string(folder.join(checkpoint::TEST)) else {
-        return Ok(None);
+/// What the test subset says, as the training or the last calibration left it; nothing when they did not get that far.
+fn site(folder: &Path, run: &Run, decision: Decision) -> Result<Site> {
+    let found = Site::read(folder, decision.threshold)?;
+    let Some(mut site) = found else {
+        if folder.join(site::FILE).exists() {
+            tracing::warn!(
+                "{}: its figures were measured at another threshold than {}, so the card states none; \
+                 `smearscope-train calibrate {}` measures them anew",
+                folder.display(),
+                decision.threshold,
+                folder.display()
+            );
+        }
+        return Ok(Site::default());
     };
-    let metrics: Metrics = serde_json::from_str(&json).map_err(|e| {
-        bad_input!(
-            "{}: {} is not readable: {e}",
-            folder.display(),
-            checkpoint::TEST
-        )
-    })?;
-    if run.split_by == SplitBy::Cell {
+    if run.split_by == SplitBy::Cell && site.validation.take().is_some() {
         tracing::warn!(
             "{}: its split deals single cells, so its rates flatter and the card states none",
             folder.display()
         );
-        return Ok(None);
     }
-    let measured_at = metrics.at_threshold.threshold;
-    if measured_at as f32 != decision.threshold as f32 {
-        tracing::warn!(
-            "{}: {} was measured at threshold {measured_at} and not at {}, so the card states no \
-             rates; `smearscope-train calibrate {}` measures them anew",
-            folder.display(),
-            checkpoint::TEST,
-            decision.threshold,
-            folder.display()
-        );
-        return Ok(None);
-    }
-    let c = metrics.at_threshold.confusion;
-    let rates = Rate::new(c.tp, c.tp + c.missed).zip(Rate::new(c.tn, c.tn + c.fp));
-    let dataset = run.data.file_name().unwrap_or_default().to_string_lossy();
-    Ok(rates.map(|(sensitivity, specificity)| Validation {
-        dataset: format!("{dataset}, test subset"),
-        subjects: metrics.subjects.len() as u64,
-        sensitivity,
-        specificity,
-    }))
+    Ok(site)
 }

@@ -23,7 +23,7 @@ use crate::onnx_graph::{Precision, round_to_half};
 use crate::optimizer::Rule;
 use crate::schedule::Schedule;
 use crate::split::SplitBy;
-use crate::train::{Freeze, Settings};
+use crate::train::{Freeze, Keep, Settings};
 
 /// A run folder as training leaves it, with made-up weights.
 pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) {
@@ -34,6 +34,8 @@ pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) 
         std: [0.229, 0.224, 0.225],
     };
     let run = Run {
+        lineage: Vec::new(),
+        replay: None,
         architecture: Architecture::DenseNet121,
         head,
         classes: vec!["Parasitized".into(), "Uninfected".into()],
@@ -60,6 +62,7 @@ pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) 
             freeze: Freeze::None,
             cached_views: 0,
             arithmetic: Arithmetic::F32,
+            keep: Keep::Best,
             patience: 1,
             seed: 1,
             augment: Augment::mild(),
@@ -107,7 +110,7 @@ fn libtorch_our_engine_and_onnx_runtime_agree_on_a_hundred_cells() {
         .into_iter()
         .flat_map(|seed| {
             let field = smear(&SmearSpec::default(), seed).image;
-            crop::cut_all(&field, &segment(&field).cells, &card.crop)
+            crop::cut_all(&field, &segment(&field).cells, &card.crop).crops
         })
         .take(105)
         .collect();

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use memmap2::Mmap;
 use smearscope_common::crop;
 use smearscope_common::image;
-use smearscope_common::model_card::InputSpec;
+use smearscope_common::model_card::{CropSpec, InputSpec};
 use tch::{Device, Kind, Tensor};
 
 use crate::dataset::Dataset;
@@ -42,7 +42,7 @@ pub struct Crops {
 }
 
 impl Crops {
-    /// Decodes the given samples to squares of `size` pixels, by the board's own
+    /// Decodes the given samples to squares of `size` pixels as a model of that crop path is shown them, by the board's own
     /// [`crop::letterbox`]. They live on the device if they take at most `memory` bytes there,
     /// else in a file in the system's folder for temporary files. A file that is no sound image is
     /// named in the log, counted and left out.
@@ -53,6 +53,7 @@ impl Crops {
         dataset: &Dataset,
         indices: &[usize],
         size: u32,
+        spec: &CropSpec,
         device: Device,
         memory: u64,
     ) -> Result<Self> {
@@ -72,7 +73,8 @@ impl Crops {
         let mut samples = Vec::with_capacity(indices.len());
         for chunk in indices.chunks(CHUNK) {
             let decoded = dataset.map_bytes(chunk, |i, bytes| {
-                let square = bytes.and_then(|b| Ok(crop::letterbox(&image::decode(&b)?, size)));
+                let square =
+                    bytes.and_then(|b| Ok(crop::letterbox(&dataset.decode(i, &b, spec)?, size)));
                 (i, square.map(|square| planes(&square)))
             })?;
             for (i, planes) in decoded {
@@ -218,6 +220,10 @@ mod tests {
     use smearscope_common::image::{Rgb, RgbImage, encode_png};
     use std::fs;
 
+    fn raw() -> CropSpec {
+        CropSpec::newest(None)
+    }
+
     #[test]
     fn the_trainer_and_the_board_see_the_same_pixels() {
         let dir = tempfile::tempdir().unwrap();
@@ -235,7 +241,7 @@ mod tests {
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         };
-        let crops = Crops::load(&data, &[0, 1], input.size, Device::Cpu, 1 << 20).unwrap();
+        let crops = Crops::load(&data, &[0, 1], input.size, &raw(), Device::Cpu, 1 << 20).unwrap();
         assert_eq!(crops.samples, [0], "the broken one is left out");
         let pixels = crops.pixels(&[0]);
         let trainer: Vec<f32> = normalise(&to_unit(&pixels), &input)
@@ -247,7 +253,7 @@ mod tests {
         let letterboxed: Vec<u8> = pixels.view(-1).try_into().unwrap();
         assert_eq!(letterboxed, planes(&crop::letterbox(&crop, input.size)));
         assert_eq!(trainer, board);
-        assert!(Crops::load(&data, &[1], 48, Device::Cpu, 1 << 20).is_err());
+        assert!(Crops::load(&data, &[1], 48, &raw(), Device::Cpu, 1 << 20).is_err());
     }
 
     #[test]
@@ -261,7 +267,8 @@ mod tests {
             fs::write(class.join(name), encode_png(&crop).unwrap()).unwrap();
         }
         let data = Dataset::open(dir.path(), &Regex::new(NIH_SUBJECT).unwrap()).unwrap();
-        let load = |memory| Crops::load(&data, &[0, 1, 2, 3, 4], 32, Device::Cpu, memory).unwrap();
+        let load =
+            |memory| Crops::load(&data, &[0, 1, 2, 3, 4], 32, &raw(), Device::Cpu, memory).unwrap();
         let (memory, disk) = (load(5 * 3 * 32 * 32), load(5 * 3 * 32 * 32 - 1));
         assert!(matches!(memory.pixels, Pixels::Device(_)));
         assert!(matches!(disk.pixels, Pixels::Disk(_)));

@@ -14,7 +14,7 @@ use crate::loader::CROP_MEMORY;
 use crate::optimizer::Rule;
 use crate::schedule::Schedule;
 use crate::split::SplitBy;
-use crate::train::{Freeze, Machine, Settings};
+use crate::train::{Freeze, Keep, Machine, Settings};
 
 /// ImageNet's colour statistics, which torchvision's weights expect; they do no harm elsewhere.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -89,16 +89,17 @@ pub struct Options {
     /// Side of the input in pixels [best: 64, tutorial: 224].
     #[arg(long, value_parser = clap::value_parser!(u32).range(32..=1024))]
     pub size: Option<u32>,
-    /// Passes over the training cells, at most [best: 12, tutorial: 10].
+    /// Passes over the training cells, at most [best: 12, tutorial: 10, with --replay: 4].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub epochs: Option<u64>,
     /// Cells per step [best: 64, tutorial: 32].
     #[arg(long, value_parser = clap::value_parser!(i64).range(2..=65_536))]
     pub batch: Option<i64>,
-    /// Highest learning rate [best: 0.002, tutorial: 0.003].
+    /// Highest learning rate [best: 0.002, tutorial: 0.003, with --replay: 0.001].
     #[arg(long)]
     pub rate: Option<f64>,
-    /// The backbone's rate is this part of --rate [1 from scratch, 0.1 from --weights or --base].
+    /// The backbone's rate is this part of --rate [1 from scratch or with --replay, 0.1 from --weights or
+    /// --base].
     #[arg(long)]
     pub backbone_factor: Option<f64>,
     /// Weight decay [best: 0.01, tutorial: 0].
@@ -122,6 +123,9 @@ pub struct Options {
     /// Stop after this many epochs without a lower validation loss.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: u64,
+    /// Which epoch's weights stay [best; with --replay: last].
+    #[arg(long, value_enum)]
+    pub keep: Option<Keep>,
     /// The random views [best: strong, tutorial: tutorial].
     #[arg(long, value_enum)]
     pub views: Option<Views>,
@@ -144,6 +148,18 @@ pub struct Options {
 }
 
 impl Options {
+    /// What measured best where a model learns a site's cells beside some of its old ones, wherever the user is silent
+    /// (docs/loop.md has the evidence).
+    pub fn adapting(&self) -> Self {
+        Self {
+            epochs: self.epochs.or(Some(4)),
+            rate: self.rate.or(Some(1e-3)),
+            backbone_factor: self.backbone_factor.or(Some(1.0)),
+            keep: self.keep.or(Some(Keep::Last)),
+            ..self.clone()
+        }
+    }
+
     /// What is dealt to the subsets, where no split is given.
     pub fn split_by(&self) -> SplitBy {
         match self.recipe {
@@ -239,6 +255,7 @@ impl Options {
                 ArithmeticWish::Auto => Arithmetic::F32,
             },
             patience: self.patience,
+            keep: self.keep.unwrap_or_default(),
             seed,
             augment: match views {
                 Views::Strong => Augment::strong(),

@@ -76,6 +76,21 @@ struct Row {
     subset: Subset,
 }
 
+/// The files that a split CSV names.
+///
+/// # Errors
+/// It can't be read.
+pub fn files(path: &Path) -> Result<Vec<String>> {
+    let mut reader = csv::Reader::from_path(path)
+        .map_err(|e| bad_input!("{}: cannot read the split: {e}", path.display()))?;
+    let rows = reader.deserialize::<Row>();
+    rows.map(|row| match row {
+        Ok(row) => Ok(row.file),
+        Err(e) => Err(bad_input!("{}: not a split CSV: {e}", path.display())),
+    })
+    .collect()
+}
+
 /// The subset of each sample of a data set, in its order.
 ///
 /// Invariant: unless it was dealt by cell, all samples of one subject are in the same subset.
@@ -182,6 +197,12 @@ impl Split {
             split.push(subset);
         }
         Ok(Self { subsets: split })
+    }
+
+    /// The same split with the subsets of samples that come behind those of the data set.
+    pub fn followed_by(mut self, more: impl IntoIterator<Item = Subset>) -> Self {
+        self.subsets.extend(more);
+        self
     }
 
     /// The CSV: `file,class,subject,subset`, one line per sample.

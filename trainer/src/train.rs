@@ -38,6 +38,17 @@ pub enum Freeze {
     Backbone,
 }
 
+/// Which epoch's weights a run keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the lowest validation loss.
+    #[default]
+    Best,
+    /// Those of the last epoch: where there are few validation cells, their loss says more of chance than of the weights.
+    Last,
+}
+
 /// How a run is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -69,6 +80,9 @@ pub struct Settings {
     pub arithmetic: Arithmetic,
     /// Stop after this many epochs without a lower validation loss.
     pub patience: u64,
+    /// Which epoch's weights stay.
+    #[serde(default)]
+    pub keep: Keep,
     /// Seeds the weights, the order and the views.
     pub seed: u64,
     /// The random views.
@@ -119,12 +133,13 @@ impl Machine {
         }
     }
 
-    /// Decodes samples to where they fit.
+    /// Decodes samples as a run's network is shown them, to where they fit.
     ///
     /// # Errors
     /// As [`Crops::load`].
-    pub fn crops(&self, dataset: &Dataset, indices: &[usize], size: u32) -> Result<Crops> {
-        Crops::load(dataset, indices, size, self.device, self.crop_memory)
+    pub fn crops(&self, dataset: &Dataset, indices: &[usize], run: &Run) -> Result<Crops> {
+        let (size, spec) = (run.input.size, run.crop_spec());
+        Crops::load(dataset, indices, size, &spec, self.device, self.crop_memory)
     }
 }
 
@@ -224,7 +239,10 @@ pub fn train(
                 settings.rate
             ));
         }
-        let best = progress.lowest().is_none_or(|lowest| val_loss < lowest);
+        let best = match settings.keep {
+            Keep::Best => progress.lowest().is_none_or(|lowest| val_loss < lowest),
+            Keep::Last => true,
+        };
         let right = judged.iter().filter(|j| j.truth == (j.p >= 0.5)).count();
         let line = Epoch {
             epoch,
@@ -291,13 +309,12 @@ fn material(
     net: &DenseNet,
     machine: &Machine,
 ) -> Result<(Material, Material)> {
-    let size = run.input.size;
-    let training = machine.crops(dataset, &split.indices(Subset::Train), size)?;
+    let training = machine.crops(dataset, &split.indices(Subset::Train), run)?;
     let rest = Machine {
         crop_memory: machine.crop_memory.saturating_sub(training.device_bytes()),
         ..machine.clone()
     };
-    let validation = rest.crops(dataset, &split.indices(Subset::Val), size)?;
+    let validation = rest.crops(dataset, &split.indices(Subset::Val), run)?;
     Ok(match run.settings.freeze {
         Freeze::None => (Material::Crops(training), Material::Crops(validation)),
         Freeze::Backbone => {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use smearscope_common::engine;
+use smearscope_common::model_card::ModelCard;
 use tch::nn::VarStore;
 
 use crate::calibrate::{self, Calibration};
@@ -19,6 +20,7 @@ use crate::memory;
 use crate::metrics::Metrics;
 use crate::plot;
 use crate::recipe::Options;
+use crate::replay::{self, Replay, ReplayArgs};
 use crate::report;
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::tensorboard;
@@ -47,6 +49,9 @@ pub struct TrainArgs {
     /// How much goes where, where no split is given.
     #[command(flatten)]
     pub shares: Shares,
+    /// What is learnt from beside the data.
+    #[command(flatten)]
+    pub replay: ReplayArgs,
     /// How to train.
     #[command(flatten)]
     pub options: Options,
@@ -62,6 +67,8 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<Option<Metrics>> {
     let dataset = open(&args.data)?;
     if args.resume {
+        let run = Run::read(&args.out)?;
+        let dataset = replay::reopen(&run, &args.out, dataset)?;
         return resume(&args.out, &dataset, &args.options);
     }
     refuse_occupied(&args.out)?;
@@ -80,13 +87,19 @@ pub fn run(args: &TrainArgs) -> Result<Option<Metrics>> {
              will flatter"
         );
     }
+    let (dataset, split) = args.replay.add(dataset, split, args.shares.seed)?;
+    let options = match args.replay.replay {
+        Some(_) => args.options.adapting(),
+        None => args.options.clone(),
+    };
     start(
         &args.out,
         &args.data,
         &dataset,
         &split,
         by,
-        &args.options,
+        &options,
+        args.replay.record()?,
         args.shares.seed,
     )
 }
@@ -102,6 +115,7 @@ pub fn start(
     split: &Split,
     split_by: SplitBy,
     options: &Options,
+    replay: Option<Replay>,
     seed: u64,
 ) -> Result<Option<Metrics>> {
     split.refuse_untrainable()?;
@@ -110,17 +124,29 @@ pub fn start(
     let store = VarStore::new(machine.device);
     let classes = dataset.classes.len() as i64;
     let net = DenseNet::new(&store.root(), run.architecture, run.head, classes);
+    let (mut reference, mut lineage) = (None, Vec::new());
     let parent = match (&options.weights, &options.base) {
         (Some(weights), _) => Some(begin_with(weights, &store, false)?),
         (None, Some(base)) => {
-            refuse_other_classes(base, &dataset.classes)?;
-            Some(begin_with(base, &store, true)?)
+            let card = card_of_base(base, dataset)?;
+            let sha256 = begin_with(base, &store, true)?;
+            reference = card.crop.stain_reference();
+            let itself = card.ancestor(&sha256);
+            lineage = card.lineage;
+            lineage.push(itself);
+            Some(sha256)
         }
         (None, None) => None,
     };
     let run = Run {
         parent,
-        typical_cell: typical_cell(dataset, &split.indices(Subset::Train))?,
+        lineage,
+        replay,
+        // What the base was taught to see cells by stays: else its weights would be shown other colours than they know.
+        typical_cell: match reference {
+            Some(colour) => Some(colour),
+            None => typical_cell(dataset, &split.indices(Subset::Train))?,
+        },
         ..run
     };
     fs::create_dir_all(out)
@@ -154,11 +180,13 @@ pub fn plan(
         typical_cell: None,
         data: fs::canonicalize(&data.data)?,
         subject_pattern: data.subject_pattern.to_string(),
+        replay: None,
         data_sha256: dataset.sha256()?,
         split_sha256: split::sha256(&split.to_csv(dataset)?),
         split_by,
         target: options.target,
         parent: None,
+        lineage: Vec::new(),
         settings: options.settings(&learnt.class_counts(), &machine, seed)?,
     };
     Ok((run, machine))
@@ -170,15 +198,16 @@ fn begin_with(path: &Path, store: &VarStore, head: bool) -> Result<String> {
     Ok(weights.sha256)
 }
 
-/// A head whose answers mean other classes would begin with the wrong ones.
-fn refuse_other_classes(base: &Path, classes: &[String]) -> Result<()> {
+/// The card of a model to start from. A head whose answers mean other classes would begin with the wrong ones.
+fn card_of_base(base: &Path, dataset: &Dataset) -> Result<ModelCard> {
+    let classes = &dataset.classes;
     let bytes = fs::read(base)
         .map_err(|e| bad_input!("{}: the model cannot be read: {e}", base.display()))?;
     let card = engine::read_card(&bytes).with_context(|| base.display().to_string())?;
     let same = card.classes.len() == classes.len()
         && (card.classes.iter().zip(classes)).all(|(a, b)| a.eq_ignore_ascii_case(b));
     if same {
-        return Ok(());
+        return Ok(card);
     }
     Err(bad_input!(
         "{}: tells {} apart, but the data has {}; with --weights instead of --base its head starts \

@@ -5,6 +5,7 @@
 
 mod checks;
 mod densenet;
+mod features;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -92,6 +93,15 @@ pub struct Opinion {
     pub label: Label,
 }
 
+/// What the model says of one cell, and what it saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// What it says.
+    pub opinion: Opinion,
+    /// The vector in which the network pools the picture, before its head decides; empty in a network that has none.
+    pub features: Vec<f32>,
+}
+
 /// Reads the model card of an .onnx file without preparing the graph.
 ///
 /// # Errors
@@ -151,6 +161,12 @@ fn prepare(
         Blocks::Fused => densenet::replace_blocks(&mut typed).map_err(unsupported)?,
         Blocks::Plain => densenet::Replaced::default(),
     };
+    if let Some(pooled) = features::outlet(&typed) {
+        let answer = typed.output_outlets().map_err(unsupported)?[0];
+        typed
+            .select_output_outlets(&[answer, pooled])
+            .map_err(unsupported)?;
+    }
     let typed = typed.into_optimized().map_err(unsupported)?;
     let output = typed.output_fact(0).map_err(unsupported)?;
     let shape = output.shape.as_concrete();
@@ -288,15 +304,28 @@ impl Worker<'_> {
     /// # Errors
     /// [`EngineError::NotFinite`] when the model's answer is no number.
     pub fn classify(&mut self, crop: &RgbImage) -> Result<Opinion, EngineError> {
-        let p_parasitized = self.probabilities(crop)?[self.model.parasitized];
-        let label = if p_parasitized >= self.model.card.threshold {
+        Ok(self.examine(crop)?.opinion)
+    }
+
+    /// [`Worker::classify`], with what the network saw in the crop.
+    ///
+    /// # Errors
+    /// As [`Worker::classify`].
+    pub fn examine(&mut self, crop: &RgbImage) -> Result<Examined, EngineError> {
+        let card = &self.model.card;
+        let (logits, features) = self.run(&crop::prepare(crop, &card.input))?;
+        let p_parasitized = softmax(&logits, card.temperature, self.model.parasitized);
+        let label = if p_parasitized >= card.threshold {
             Label::Parasitized
         } else {
             Label::Uninfected
         };
-        Ok(Opinion {
-            p_parasitized,
-            label,
+        Ok(Examined {
+            opinion: Opinion {
+                p_parasitized,
+                label,
+            },
+            features,
         })
     }
 
@@ -319,6 +348,11 @@ impl Worker<'_> {
     /// [`EngineError::Input`] on a wrong length, [`EngineError::NotFinite`] on NaN or infinity,
     /// [`EngineError::Unsupported`] when tract fails; the next call begins anew.
     pub fn logits(&mut self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
+        Ok(self.run(input)?.0)
+    }
+
+    /// The logits, and the pooled features if there are any.
+    fn run(&mut self, input: &[f32]) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
         let size = self.model.card.input.size as usize;
         if input.len() != 3 * size * size {
             return Err(EngineError::Input(input.len(), 3 * size * size));
@@ -327,15 +361,19 @@ impl Worker<'_> {
             Some(state) => state,
             None => self.model.state()?,
         };
-        let run = |state: &mut TypedSimpleState| -> TractResult<Vec<f32>> {
+        let run = |state: &mut TypedSimpleState| -> TractResult<(Vec<f32>, Vec<f32>)> {
             let tensor = Tensor::from_shape(&[1, 3, size, size], input)?;
             let outputs = state.run(tvec!(tensor.into()))?;
-            Ok(outputs[0].view().as_slice::<f32>()?.to_vec())
+            let values = |output: &TValue| -> TractResult<Vec<f32>> {
+                Ok(output.view().as_slice::<f32>()?.to_vec())
+            };
+            let features = outputs.get(1).map(values).transpose()?;
+            Ok((values(&outputs[0])?, features.unwrap_or_default()))
         };
-        let logits = caught(|| run(&mut state).map_err(unsupported))?;
+        let (logits, features) = caught(|| run(&mut state).map_err(unsupported))?;
         self.state = Some(state);
         if logits.iter().all(|l| l.is_finite()) {
-            Ok(logits)
+            Ok((logits, features))
         } else {
             Err(EngineError::NotFinite(logits))
         }

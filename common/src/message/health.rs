@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::KeptHealth;
+use crate::drift::Measured;
 use crate::topic::DeviceId;
 
 /// `health`, retained, each 30 seconds.
@@ -47,11 +48,52 @@ pub struct HealthMessage {
     /// The cells that wait for a second look; `null` where none are kept.
     #[serde(default)]
     pub cells: Option<KeptHealth>,
+    /// Whether the slides still look like those that the model knows; `null` where its card doesn't say what those look like.
+    #[serde(default)]
+    pub drift: Option<DriftHealth>,
 }
 
 impl HealthMessage {
     /// The schema of this version.
     pub const SCHEMA: &str = "smearscope.health/1";
+}
+
+/// Whether the slides look like those that the model was taught or validated with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DriftHealth {
+    /// What the measures come to.
+    pub state: DriftState,
+    /// The fields that were looked at: the last ones.
+    pub fields: u64,
+    /// The uninfected cells of these.
+    pub cells: u64,
+    /// Each measure beside its usual range.
+    pub measures: Vec<Measured>,
+}
+
+impl DriftHealth {
+    /// Before anything was seen.
+    pub fn unknown() -> Self {
+        Self {
+            state: DriftState::TooFew,
+            fields: 0,
+            cells: 0,
+            measures: Vec::new(),
+        }
+    }
+}
+
+/// What the measures of [`DriftHealth`] come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftState {
+    /// Too few cells were seen yet to tell.
+    #[default]
+    TooFew,
+    /// All are within their ranges.
+    Fits,
+    /// One at least is not: figures may mislead.
+    Drifted,
 }
 
 /// What slows a board's processor down, or undermines it.

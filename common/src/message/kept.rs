@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Label, ModelRef, SlideId};
 use crate::geometry::Rect;
 use crate::parasitemia::{Counts, Parasitemia};
+use crate::stain::Colour;
 
 /// The most cells that one `cells.list` gives.
 pub const MAX_LISTED: u32 = 200;
@@ -30,6 +31,8 @@ pub enum KeptReason {
     Threshold,
     /// Drawn by lot, whatever the model says: it shows what the model overlooks.
     Random,
+    /// Unlike the other cells that this board has seen.
+    Novel,
 }
 
 /// A cell that is kept.
@@ -63,6 +66,22 @@ pub struct KeptCell {
     pub model: ModelRef,
     /// What a person decided; `null` as long as nobody did.
     pub decision: Option<Decision>,
+    /// The colour of its field's typical cell, red, green and blue from 0 to 255, by which the stain step goes; `null` where
+    /// that was not noted.
+    #[serde(default)]
+    pub field_colour: Option<Colour>,
+    /// Of how many cells of its field it was chosen by lot, itself among them; 1 where there was no lot. By these weights what
+    /// was found among kept cells speaks for all cells of their fields.
+    #[serde(default = "itself")]
+    pub stands_for: u32,
+    /// How far it is, in what the network sees, from the cells that this board saw before: 1 is usual. `null` where that can't
+    /// be told.
+    #[serde(default)]
+    pub novelty: Option<f32>,
+}
+
+fn itself() -> u32 {
+    1
 }
 
 /// What a person decided of a cell.

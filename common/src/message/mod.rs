@@ -31,8 +31,8 @@ pub use command::{
     SlideNote, SlideStart,
 };
 pub use health::{
-    BrokerHealth, CameraHealth, CameraState, Drops, FieldHealth, Gated, HealthMessage, Incident,
-    StoreHealth, StoreState, Throttling,
+    BrokerHealth, CameraHealth, CameraState, DriftHealth, DriftState, Drops, FieldHealth, Gated,
+    HealthMessage, Incident, StoreHealth, StoreState, Throttling,
 };
 pub use kept::{
     CellPictures, CellReviewed, CellsGet, CellsList, CellsListed, CellsReview, CellsShown, Decided,

@@ -92,6 +92,7 @@ mod tests {
             subjects: 30,
             sensitivity: Rate::new(90, 100).unwrap(),
             specificity: Rate::new(hits, n).unwrap(),
+            devices: Vec::new(),
         }
     }
 

@@ -158,6 +158,7 @@ fn a_clean_slide_is_taken_for_more_than_its_model_s_errors_once_in_forty_times()
                     subjects: 30,
                     sensitivity: Rate::new(90, 100).unwrap(),
                     specificity: hits(chance, 2000, 0.965),
+                    devices: Vec::new(),
                 };
                 let raw = slide.draw(chance, rate).estimate().unwrap();
                 detection_limit(&raw, &validation).unwrap().is_above

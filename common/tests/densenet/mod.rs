@@ -133,6 +133,8 @@ fn card(size: u32) -> ModelCard {
         data_sha256: String::new(),
         split_sha256: String::new(),
         parent: None,
+        lineage: Vec::new(),
+        reference: None,
         trainer_version: "0".into(),
         created: jiff::Timestamp::UNIX_EPOCH,
         self_test: SelfTest {

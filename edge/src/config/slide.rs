@@ -96,6 +96,7 @@ mod tests {
             subjects: 2,
             sensitivity: rate,
             specificity: rate,
+            devices: Vec::new(),
         };
         let site = |name: &str| Slide {
             site_validation: Some(name.into()),

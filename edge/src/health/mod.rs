@@ -164,6 +164,7 @@ impl Board {
             written_mb: stored.written_mb,
             disk_free_mb: stored.disk_free_mb,
             cells: stored.cells.clone(),
+            drift: self.control.drifted(),
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::slide::{part, with_margin};
 const SUSPICIOUS: usize = 12;
 /// So many that the model could hardly decide on.
 const NEAR: usize = 3;
+/// So many that are unlike those before them.
+const NOVEL: usize = 2;
+/// How far from the usual, which is 1, such a cell is.
+const UNLIKE: f32 = 2.0;
 /// So many by lot.
 const BY_LOT: usize = 1;
 /// How near the threshold that is, in logits: odds that are at most 4.5 times as high or low.
@@ -30,9 +34,39 @@ pub struct Chosen {
     pub picture: Vec<u8>,
     /// PNG: white where the cell is.
     pub mask: Vec<u8>,
+    /// Of how many cells it was drawn by lot; 1 without a lot.
+    pub stands_for: u32,
+    /// How unlike the cells before it it is.
+    pub novelty: Option<f32>,
 }
 
-/// Chooses from the cells of a field, of which each has its mask, those that were counted.
+impl Chosen {
+    /// A cell of a field with what is kept of it; `None` where nothing of it lies in the field.
+    ///
+    /// # Errors
+    /// When a picture can't be encoded.
+    pub fn of(
+        field: &RgbImage,
+        cell: CellResult,
+        mask: &Mask,
+        reason: KeptReason,
+    ) -> Result<Option<Self>, ImageError> {
+        let Some(crop) = with_margin(field, cell.bbox) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            reason,
+            cell,
+            crop,
+            picture: encode_png(&part(field, crop))?,
+            mask: encode_png(&drawn(mask, cell.bbox, crop))?,
+            stands_for: 1,
+            novelty: None,
+        }))
+    }
+}
+
+/// Chooses from the cells of a field, each with its mask and its novelty, those that were counted.
 ///
 /// # Errors
 /// When a picture can't be encoded.
@@ -40,6 +74,7 @@ pub fn choose(
     field: &RgbImage,
     cells: &[CellResult],
     masks: &[Mask],
+    novelties: &[Option<f32>],
     threshold: f32,
     lot: &mut impl Rng,
 ) -> Result<Vec<Chosen>, ImageError> {
@@ -47,16 +82,21 @@ pub fn choose(
         // A database knows no other numbers.
         .filter(|&i| !cells[i].counted_before && cells[i].p_parasitized.is_finite())
         .collect();
+    let novelty = |i: usize| novelties.get(i).copied().flatten();
+    let reasons = reasons(cells, &counted, novelty, threshold, lot);
+    let by_lot = |reason: &KeptReason| *reason == KeptReason::Random;
+    let others = reasons.iter().filter(|(_, reason)| !by_lot(reason)).count();
+    let drawn = reasons.len() - others;
     let mut chosen = Vec::new();
-    for (i, reason) in reasons(cells, &counted, threshold, lot) {
-        let (cell, mask) = (cells[i], &masks[i]);
-        if let Some(crop) = with_margin(field, cell.bbox) {
+    for (i, reason) in reasons {
+        if let Some(found) = Chosen::of(field, cells[i], &masks[i], reason)? {
             chosen.push(Chosen {
-                reason,
-                cell,
-                crop,
-                picture: encode_png(&part(field, crop))?,
-                mask: encode_png(&drawn(mask, cell.bbox, crop))?,
+                stands_for: match by_lot(&reason) {
+                    true => ((counted.len() - others) / drawn) as u32,
+                    false => 1,
+                },
+                novelty: novelty(i),
+                ..found
             });
         }
     }
@@ -67,6 +107,7 @@ pub fn choose(
 fn reasons(
     cells: &[CellResult],
     counted: &[usize],
+    novelty: impl Fn(usize) -> Option<f32>,
     threshold: f32,
     lot: &mut impl Rng,
 ) -> Vec<(usize, KeptReason)> {
@@ -81,12 +122,20 @@ fn reasons(
     suspicious.truncate(SUSPICIOUS);
     let mut rest: Vec<usize> = counted.to_vec();
     rest.retain(|i| !near.contains(i) && !suspicious.contains(i));
+    let mut novel: Vec<(f32, usize)> = rest
+        .iter()
+        .filter_map(|&i| Some((novelty(i).filter(|novelty| *novelty >= UNLIKE)?, i)))
+        .collect();
+    novel.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let novel: Vec<usize> = novel.into_iter().take(NOVEL).map(|(_, i)| i).collect();
+    rest.retain(|i| !novel.contains(i));
     let drawn = (0..BY_LOT.min(rest.len()))
         .map(|_| rest.swap_remove(lot.random_range(0..rest.len())))
         .collect();
     [
         (suspicious, KeptReason::Suspicious),
         (near, KeptReason::Threshold),
+        (novel, KeptReason::Novel),
         (drawn, KeptReason::Random),
     ]
     .into_iter()
@@ -141,6 +190,7 @@ mod tests {
         reasons(
             cells,
             &counted,
+            |_| None,
             THRESHOLD,
             &mut ChaCha8Rng::seed_from_u64(seed),
         )
@@ -202,21 +252,13 @@ mod tests {
             .collect();
         let masks: Vec<Mask> = found.iter().map(|found| found.mask.clone()).collect();
         let mut lot = ChaCha8Rng::seed_from_u64(1);
-        let kept = choose(&field, &cells, &masks, THRESHOLD, &mut lot).unwrap();
+        let kept = choose(&field, &cells, &masks, &[], THRESHOLD, &mut lot).unwrap();
         assert!(kept.len() > SUSPICIOUS);
         for kept in kept {
             let i = cells.iter().position(|c| *c == kept.cell).unwrap();
             let (picture, mask) = (decode(&kept.picture).unwrap(), decode(&kept.mask).unwrap());
-            assert_eq!(picture.dimensions(), (kept.crop.w, kept.crop.h));
-            assert_eq!(picture.dimensions(), mask.dimensions());
             let bbox = kept.cell.bbox;
-            let cut = RgbImage::from_fn(bbox.w, bbox.h, |x, y| {
-                let (x, y) = (bbox.x - kept.crop.x + x, bbox.y - kept.crop.y + y);
-                match mask.get_pixel(x, y)[0] {
-                    0 => Rgb([0; 3]),
-                    _ => *picture.get_pixel(x, y),
-                }
-            });
+            let cut = crop::cut_again(&picture, &mask, kept.crop, bbox).unwrap();
             assert_eq!(cut, crop::cut(&field, &found[i]));
             assert!(kept.crop.w > bbox.w && kept.crop.h > bbox.h);
         }
@@ -229,8 +271,37 @@ mod tests {
         cells[0].counted_before = true;
         let masks = vec![Mask::new(4, 4); 3];
         let mut lot = ChaCha8Rng::seed_from_u64(1);
-        let kept = choose(&field, &cells, &masks, THRESHOLD, &mut lot).unwrap();
+        let kept = choose(&field, &cells, &masks, &[], THRESHOLD, &mut lot).unwrap();
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].cell.p_parasitized, 0.95);
+    }
+
+    #[test]
+    fn the_most_unlike_are_chosen_and_the_lot_speaks_for_all_the_others() {
+        let field = RgbImage::new(40, 40);
+        let mut cells = vec![cell(0.01); 60];
+        cells[3] = cell(0.9);
+        let masks = vec![Mask::new(4, 4); 60];
+        let mut novelties = vec![Some(1.0); 60];
+        for (i, novelty) in [(3, 9.0), (5, 2.5), (6, 7.0), (7, 3.0), (8, 1.9)] {
+            novelties[i] = Some(novelty);
+        }
+        let mut lot = ChaCha8Rng::seed_from_u64(1);
+        let kept = choose(&field, &cells, &masks, &novelties, THRESHOLD, &mut lot).unwrap();
+        let seen: Vec<_> = kept
+            .iter()
+            .map(|kept| (kept.reason, kept.novelty, kept.stands_for))
+            .collect();
+        assert_eq!(
+            seen[..3],
+            [
+                (KeptReason::Suspicious, Some(9.0), 1),
+                (KeptReason::Novel, Some(7.0), 1),
+                (KeptReason::Novel, Some(3.0), 1)
+            ]
+        );
+        assert_eq!((seen[3].0, seen[3].2), (KeptReason::Random, 57));
+        let all: u32 = kept.iter().map(|kept| kept.stands_for).sum();
+        assert_eq!(all, 60);
     }
 }

@@ -5,13 +5,10 @@ use std::path::Path;
 
 use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use smearscope_common::geometry::Rect;
-use smearscope_common::message::{
-    CellsList, CellsListed, Decided, Decision, KeptCell, KeptReason, Label, ModelRef, Reviewer,
-    SlideId,
+use smearscope_common::kept_row::{
+    COLUMNS, Facts, KeptField, KeptRow, checksum, label, label_number, reason_number,
 };
+use smearscope_common::message::{CellsList, CellsListed, Decided, Decision, KeptCell, SlideId};
 use uuid::Uuid;
 
 use super::Chosen;
@@ -25,36 +22,6 @@ const FRESH: u64 = 4;
 const MOST_REMOVED: usize = 64;
 /// What a row takes beside its pictures and texts, about.
 const ROW_BYTES: usize = 160;
-/// The columns that [`kept_cell`] reads.
-const COLUMNS: &str = "id, slide, reason, p, label, facts, verdict, decided_at, decided_by";
-
-/// A field of which cells are kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KeptField {
-    /// Its id.
-    pub field_id: Uuid,
-    /// Its numbering.
-    pub series: Uuid,
-    /// Its number.
-    pub seq: u64,
-    /// The slide that it joined.
-    pub slide: Option<SlideId>,
-    /// When it was taken.
-    pub captured_at: jiff::Timestamp,
-    /// Whether the clock was right then.
-    pub clock_synchronised: Option<bool>,
-    /// What judged its cells.
-    pub model: ModelRef,
-}
-
-/// What of a cell is kept as text.
-#[derive(Serialize, Deserialize)]
-struct Facts {
-    #[serde(flatten)]
-    field: KeptField,
-    bbox: Rect,
-    crop: Rect,
-}
 
 /// PNGs of a cell: the picture and the mask.
 pub(super) type Pictures = (Vec<u8>, Vec<u8>);
@@ -206,9 +173,31 @@ impl Database {
             })
             .optional()?;
         Ok(found.and_then(|(facts, picture, mask, sum)| {
-            let is_sound = sum == checksum(id, &facts, &picture, &mask);
+            let is_sound = sum == checksum(id, &facts, &picture, &mask).as_slice();
             is_sound.then_some((picture, mask))
         }))
+    }
+
+    /// The next cell behind the `after`-th that was ever kept, and its place; without what it is where its row or its pictures
+    /// can't be read. `None` at the end.
+    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+    pub(super) fn next_after(
+        &self,
+        after: i64,
+    ) -> Result<Option<(i64, Option<(KeptCell, Pictures)>)>, Trouble> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, n FROM cell WHERE n > ?1 ORDER BY n LIMIT 1"
+        ))?;
+        let mut rows = query.query([after])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let n = row.get(9)?;
+        let Ok(cell) = kept_cell(row) else {
+            return Ok(Some((n, None)));
+        };
+        let pictures = self.pictures(cell.id)?;
+        Ok(Some((n, pictures.map(|pictures| (cell, pictures)))))
     }
 
     /// Notes a decision that a command has brought, or takes one back.
@@ -243,7 +232,8 @@ impl Database {
         let mut decided = Decided::default();
         while let Some(row) = rows.next()? {
             // What nobody ever wrote is no decision.
-            if let (Ok(model), Ok(reviewer)) = (label(row, 0), label(row, 1)) {
+            let read = |column, name| label(name, row.get(column).ok()?).ok();
+            if let (Some(model), Some(reviewer)) = (read(0, "label"), read(1, "verdict")) {
                 decided.add(model, reviewer, row.get(2)?);
             }
         }
@@ -292,6 +282,8 @@ fn insert(connection: &Connection, field: &KeptField, chosen: &Chosen) -> Result
         field: field.clone(),
         bbox: chosen.cell.bbox,
         crop: chosen.crop,
+        stands_for: chosen.stands_for,
+        novelty: chosen.novelty,
     })
     .expect("facts have string keys and no fallible serializer");
     let bytes = ROW_BYTES + facts.len() + chosen.picture.len() + chosen.mask.len();
@@ -309,7 +301,7 @@ fn insert(connection: &Connection, field: &KeptField, chosen: &Chosen) -> Result
             facts,
             chosen.picture,
             chosen.mask,
-            checksum(id, &facts, &chosen.picture, &chosen.mask),
+            checksum(id, &facts, &chosen.picture, &chosen.mask).as_slice(),
             bytes as i64,
         ])?;
     Ok(())
@@ -356,89 +348,19 @@ impl Undecided {
     }
 }
 
-fn checksum(id: Uuid, facts: &str, picture: &[u8], mask: &[u8]) -> Vec<u8> {
-    let mut sum = Sha256::new();
-    for part in [id.as_bytes().as_slice(), facts.as_bytes(), picture, mask] {
-        // So that no byte can pass from one part to the next.
-        sum.update((part.len() as u64).to_le_bytes());
-        sum.update(part);
-    }
-    sum.finalize().to_vec()
-}
-
-fn reason_number(reason: KeptReason) -> u8 {
-    match reason {
-        KeptReason::Suspicious => 1,
-        KeptReason::Threshold => 2,
-        KeptReason::Random => 3,
-    }
-}
-
-fn label_number(label: Label) -> u8 {
-    match label {
-        Label::Parasitized => 1,
-        Label::Uninfected => 0,
-    }
-}
-
-fn no_cell(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::FromSqlConversionFailure(column, Type::Text, error.into())
-}
-
-fn label(row: &Row<'_>, column: usize) -> rusqlite::Result<Label> {
-    match row.get(column)? {
-        1 => Ok(Label::Parasitized),
-        0 => Ok(Label::Uninfected),
-        other => Err(Error::IntegralValueOutOfRange(column, other)),
-    }
-}
-
 /// A row with [`COLUMNS`] as a cell.
 fn kept_cell(row: &Row<'_>) -> rusqlite::Result<KeptCell> {
-    let id: Vec<u8> = row.get(0)?;
-    let facts: String = row.get(5)?;
-    let Facts { field, bbox, crop } =
-        serde_json::from_str(&facts).map_err(|error| no_cell(5, error))?;
-    let verdict = match row.get::<_, Option<i64>>(6)? {
-        None => None,
-        Some(_) => Some(label(row, 6)?),
+    let row = KeptRow {
+        id: row.get(0)?,
+        slide: row.get(1)?,
+        reason: row.get(2)?,
+        p: row.get(3)?,
+        label: row.get(4)?,
+        facts: row.get(5)?,
+        verdict: row.get(6)?,
+        decided_at: row.get(7)?,
+        decided_by: row.get(8)?,
     };
-    let at: Option<String> = row.get(7)?;
-    let by: Option<String> = row.get(8)?;
-    let decision = verdict
-        .map(|verdict| {
-            Ok::<_, Error>(Decision {
-                verdict,
-                at: at
-                    .unwrap_or_default()
-                    .parse()
-                    .map_err(|error: jiff::Error| no_cell(7, error))?,
-                by: by
-                    .map(Reviewer::try_from)
-                    .transpose()
-                    .map_err(|error| no_cell(8, error))?,
-            })
-        })
-        .transpose()?;
-    Ok(KeptCell {
-        id: Uuid::from_slice(&id).map_err(|error| no_cell(0, error))?,
-        field_id: field.field_id,
-        series: field.series,
-        seq: field.seq,
-        slide: field.slide,
-        captured_at: field.captured_at,
-        clock_synchronised: field.clock_synchronised,
-        reason: match row.get(2)? {
-            1 => KeptReason::Suspicious,
-            2 => KeptReason::Threshold,
-            3 => KeptReason::Random,
-            other => return Err(Error::IntegralValueOutOfRange(2, other)),
-        },
-        bbox,
-        crop,
-        label: label(row, 4)?,
-        p_parasitized: row.get(3)?,
-        model: field.model,
-        decision,
-    })
+    row.cell()
+        .map_err(|error| Error::FromSqlConversionFailure(0, Type::Text, error.into()))
 }

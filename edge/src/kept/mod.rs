@@ -7,6 +7,7 @@
 
 mod choose;
 mod database;
+mod export;
 #[cfg(test)]
 pub mod tests;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use smearscope_common::exported::{CELLS_FILE, Pseudonyms};
 use smearscope_common::message::{
     CellPictures, CellReviewed, CellsList, CellsListed, CellsReview, CellsShown, Decided, Decision,
     KeptHealth, Reviewed, SlideId, SlideMessage,
@@ -29,10 +31,11 @@ use crate::sqlite::{Trouble, folder_of, set_aside};
 use database::Database;
 
 pub use choose::{Chosen, choose};
-pub use database::KeptField;
+pub use export::Page;
+pub use smearscope_common::kept_row::KeptField;
 
 /// The file, beside that of the results.
-pub const FILE: &str = "cells.sqlite";
+pub const FILE: &str = CELLS_FILE;
 /// What is left for results on a disk that is nearly full.
 const RESERVE_MB: f64 = 100.0;
 /// An answer with pictures ends when it has so many bytes of them: in base64 that is what any broker takes.
@@ -41,12 +44,15 @@ const MOST_SHOWN: usize = 384 << 10;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Where cells are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The file; `None` keeps them in memory, as `demo` does.
     pub path: Option<PathBuf>,
     /// The most bytes that they take; 0 keeps none.
     pub max_bytes: u64,
+    /// By which slides and reviewers are called where cells leave the board; `None` for a key of this board's own, made when it
+    /// is first needed.
+    pub pseudonyms: Option<Pseudonyms>,
 }
 
 /// Why something can't be done with kept cells.
@@ -74,6 +80,7 @@ pub struct KeptCells {
 struct Inner {
     path: Option<PathBuf>,
     database: Option<Database>,
+    pseudonyms: Option<Pseudonyms>,
     /// Why it can't be used, or could not be the last time.
     trouble: Option<String>,
     retry_at: Instant,
@@ -88,6 +95,7 @@ impl KeptCells {
         let mut inner = Inner {
             path: options.path,
             database: None,
+            pseudonyms: options.pseudonyms,
             trouble: None,
             retry_at: Instant::now(),
         };

@@ -3,7 +3,7 @@ CREATE TABLE cell (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL UNIQUE,
     slide TEXT,
-    -- As a number: 1 suspicious, 2 threshold, 3 random
+    -- As a number: 1 suspicious, 2 threshold, 3 random, 4 novel
     reason INTEGER NOT NULL,
     p REAL NOT NULL,
     -- What the model said: 1 parasitized, 0 uninfected

@@ -23,6 +23,7 @@ fn opened(path: Option<&Path>, max_bytes: u64) -> KeptCells {
     KeptCells::open(Options {
         path: path.map(Path::to_owned),
         max_bytes,
+        pseudonyms: None,
     })
     .unwrap()
 }
@@ -41,6 +42,7 @@ pub fn field(seq: u64, slide: Option<&str>) -> KeptField {
             version: "1".into(),
             sha256: "00".into(),
         },
+        colour: Some([150.0, 120.5, 130.0]),
     }
 }
 
@@ -61,6 +63,8 @@ pub fn chosen(reason: KeptReason, p_parasitized: f32) -> Chosen {
         crop: Rect::from([4, 12, 42, 56]),
         picture: vec![7; 100],
         mask: vec![9; 50],
+        stands_for: 1,
+        novelty: None,
     }
 }
 
@@ -353,6 +357,7 @@ fn one_program_has_it_and_where_it_can_t_be_it_is_told() {
     let second = KeptCells::open(Options {
         path: Some(path),
         max_bytes: 1 << 20,
+        pseudonyms: None,
     });
     let error = format!("{:#}", second.err().unwrap());
     assert!(error.contains("another smearscope-edge"), "{error}");

@@ -24,6 +24,7 @@ pub fn judge(specificity: (u64, u64)) -> Judge {
             subjects: 31,
             sensitivity: Rate::new(1800, 2000).unwrap(),
             specificity: Rate::new(specificity.0, specificity.1).unwrap(),
+            devices: Vec::new(),
         }),
         threshold: 0.5,
     }

@@ -1,19 +1,20 @@
-//! What a board tells over HTTP: figures, health, the last field, and the reports of its slides.
+//! What a board tells over HTTP: figures, health, the last field, the reports of its slides, and kept cells.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::SlideId;
 use tokio::task::spawn_blocking;
 
 use super::{PATIENCE, Site, say};
+use crate::kept::{KeptError, Page};
 use crate::metrics;
 use crate::supervisor::longest_silence;
 
@@ -56,6 +57,39 @@ pub async fn field(State(site): State<Arc<Site>>) -> Response {
         _ => say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the picture can't be encoded",
+        ),
+    }
+}
+
+/// Behind which cell a page begins.
+#[derive(Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: i64,
+}
+
+/// Kept cells for the workstation, a page of them: `x-next` says behind which cell the next one begins, if there is one.
+pub async fn cells(
+    State(site): State<Arc<Site>>,
+    Query(After { after }): Query<After>,
+) -> Response {
+    let board = Arc::clone(&site.board);
+    let page = spawn_blocking(move || board.kept.export(&board.device, after)).await;
+    match page {
+        Ok(Ok(Page { tar, next })) => {
+            let mut response = ([(CONTENT_TYPE, "application/x-tar")], tar).into_response();
+            if let Some(next) = next {
+                response
+                    .headers_mut()
+                    .insert(HeaderName::from_static("x-next"), HeaderValue::from(next));
+            }
+            response
+        }
+        Ok(Err(KeptError::Off)) => say(StatusCode::NOT_FOUND, &KeptError::Off.to_string()),
+        Ok(Err(error)) => say(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        Err(_) => say(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the cells can't be packed",
         ),
     }
 }

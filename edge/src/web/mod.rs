@@ -1,5 +1,5 @@
 //! What the board serves over HTTP to whom may see it ([`access`]): the page, its way to the broker inside this program,
-//! the last field, the reports of slides, `/metrics` and `/healthz`.
+//! the last field, the reports of slides, kept cells for the workstation, `/metrics` and `/healthz`.
 
 mod access;
 mod board;
@@ -148,6 +148,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/metrics", get(board::metrics))
         .route("/healthz", get(board::health))
         .route("/field.jpg", get(board::field))
+        .route("/cells.tar", get(board::cells))
         .route("/slides/", get(board::reports))
         .route("/slides/{file}", get(board::report))
         .route("/broker.json", get(broker))

@@ -26,6 +26,8 @@ type Cause =
   | { key: "disk_low"; megabytes: number }
   | { key: "update_refused"; why: string | null }
   | { key: "rolled_back"; why: string | null }
+  /** The measures that are out of their usual range, as the board names them. */
+  | { key: "drifted"; measures: string[] }
   | { key: "broker_refusal"; why: string }
   | { key: "cells_trouble"; why: string }
   | { key: "clock_not_set" };
@@ -77,6 +79,13 @@ function ofModel(model: ModelMessage | null): Alarm[] {
     default:
       return [];
   }
+}
+
+function ofSlides({ drift }: HealthMessage): Alarm[] {
+  if (drift?.state !== "drifted") {
+    return [];
+  }
+  return [wait({ key: "drifted", measures: drift.measures.filter((m) => m.isOut).map((m) => m.name) })];
 }
 
 function ofCamera(health: HealthMessage | null, live: LiveMessage | null): Alarm[] {
@@ -146,7 +155,7 @@ export function alarmsOf(facts: Facts): Alarm[] {
   const live = facts.live?.bootId === status.bootId ? facts.live : null;
   const alarms = [
     ...ofCamera(health, live),
-    ...(health ? [...ofStore(health, facts.queue), ...ofMachine(health), ...ofBroker(health)] : []),
+    ...(health ? [...ofStore(health, facts.queue), ...ofMachine(health), ...ofBroker(health), ...ofSlides(health)] : []),
     ...ofModel(model),
   ];
   if (healthAge > HEALTH_OVERDUE_MS) {

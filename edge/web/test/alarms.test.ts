@@ -8,7 +8,7 @@ import { parseHealth } from "../src/messages/health";
 import { parseLive } from "../src/messages/live";
 import { parseModel } from "../src/messages/model";
 import { parseStatus } from "../src/messages/status";
-import { healthJson, modelJson, updateJson } from "./board-fixtures";
+import { driftJson, healthJson, measureJson, modelJson, updateJson } from "./board-fixtures";
 import { bytes, DEVICE, idOf, liveJson, statusJson } from "./fixtures";
 
 type Json = Record<string, unknown>;
@@ -142,6 +142,36 @@ describe("the machine", () => {
   });
 });
 
+describe("the slides", () => {
+  const drifted = (change: Json = {}) => health({ drift: driftJson(change) });
+
+  it("are worth a look where the model no longer fits them, and only then", () => {
+    expect(alarmsOf({ ...well, health: drifted() })).toEqual([
+      { key: "drifted", severity: "wait", measures: ["stain_red", "stain_blue"] },
+    ]);
+    for (const state of ["fits", "too_few", "brand_new"]) {
+      expect(keys({ health: drifted({ state }) })).toEqual([]);
+    }
+    expect(keys({ health: health({ drift: null }) })).toEqual([]);
+    expect(keys({ health: health({ boot_id: idOf(3), drift: driftJson() }), live: null })).toEqual([]);
+  });
+
+  it("say in what they differ, the stain once", () => {
+    const words = (...measures: Json[]): string => alarmsOf({ ...well, health: drifted({ measures }) }).map(alarmWords).join();
+    const out = (name: string): Json => measureJson(name, true);
+    expect(words(out("stain_red"), out("stain_blue"), out("cell_diameter"), measureJson("contrast"))).toBe(
+      "The model no longer fits the slides (stain, cell size)",
+    );
+    expect(words(out("smell"))).toBe("The model no longer fits the slides (smell)");
+    expect(words()).toBe("The model no longer fits the slides");
+    speak("fr");
+    expect(words(out("stain_green"), out("sharpness"), out("probability"))).toBe(
+      "Le modèle ne convient plus aux lames (coloration, netteté, probabilités)",
+    );
+    speak("en");
+  });
+});
+
 describe("several alarms", () => {
   it("come with the bad ones first", () => {
     const facts = { ...well, health: health({ temperature_c: 90, disk_free_mb: 1 }), clockSynchronised: false };
@@ -166,6 +196,7 @@ describe("in words", () => {
     { key: "disk_low", severity: "bad", megabytes: 12.3 },
     { key: "update_refused", severity: "wait", why: "not signed" },
     { key: "rolled_back", severity: "wait", why: null },
+    { key: "drifted", severity: "wait", measures: ["stain_red"] },
     { key: "broker_refusal", severity: "wait", why: "quota" },
     { key: "cells_trouble", severity: "wait", why: "full" },
     { key: "clock_not_set", severity: "wait" },

@@ -33,6 +33,24 @@ export function healthJson(change: Json = {}): Json {
   };
 }
 
+export const measureJson = (measure: string, isOut = false, change: Json = {}): Json => ({
+  measure,
+  value: isOut ? 202.5 : 152.3,
+  low: 120.1,
+  high: 190,
+  is_out: isOut,
+  ...change,
+});
+
+/** By default of a board whose slides are stained otherwise than those that its model knows. */
+export const driftJson = (change: Json = {}): Json => ({
+  state: "drifted",
+  fields: 12,
+  cells: 1034,
+  measures: [measureJson("stain_red", true), measureJson("stain_green"), measureJson("stain_blue", true)],
+  ...change,
+});
+
 export function modelJson(change: Json = {}): Json {
   return {
     schema: "smearscope.model/1",

@@ -4,7 +4,7 @@ import { parseHealth } from "../src/messages/health";
 import { parseCellPage, parseCellPictures, parseReviewReceipt } from "../src/messages/kept";
 import { parseModel, parseModelHistory, parseModelList, parseWhichModel } from "../src/messages/model";
 import { parseReply } from "../src/messages/reply";
-import { cellJson, healthJson, modelJson, pngHead, reviewedJson, updateJson } from "./board-fixtures";
+import { cellJson, driftJson, healthJson, measureJson, modelJson, pngHead, reviewedJson, updateJson } from "./board-fixtures";
 import { bytes, DEVICE, idOf, MODEL } from "./fixtures";
 
 const reasonOf = (parsed: { ok: true } | { ok: false; reason: string }): string =>
@@ -26,6 +26,26 @@ describe("health", () => {
   it("of an older board lacks what that didn't tell", () => {
     const parsed = parseHealth(bytes(healthJson()), DEVICE);
     expect(parsed.ok && [parsed.value.cells, parsed.value.fields.gated, parsed.value.writtenMb]).toEqual([null, null, null]);
+    expect(parsed.ok && parsed.value.drift).toBe(null);
+  });
+
+  it("says how the slides are, in states and measures of a newer board too", () => {
+    const drift = (value: unknown) => {
+      const parsed = parseHealth(bytes(healthJson({ drift: value })), DEVICE);
+      return parsed.ok ? parsed.value.drift : parsed.reason;
+    };
+    expect(drift(null)).toBe(null);
+    expect(drift(driftJson())).toMatchObject({
+      state: "drifted",
+      fields: 12,
+      cells: 1034,
+      measures: [{ name: "stain_red", value: 202.5, low: 120.1, high: 190, isOut: true }, { isOut: false }, { isOut: true }],
+    });
+    expect(drift(driftJson({ state: "too_few", measures: [] }))).toMatchObject({ state: "too_few", measures: [] });
+    const brandNew = driftJson({ state: "brand_new", measures: [measureJson("smell", true)] });
+    expect(drift(brandNew)).toMatchObject({ state: "brand_new", measures: [{ name: "smell" }] });
+    const flood = driftJson({ measures: Array.from({ length: 500 }, (_, n) => measureJson(`m${n}`)) });
+    expect(drift(flood)).toMatchObject({ measures: { length: 32 } });
   });
 
   it.each([
@@ -35,6 +55,10 @@ describe("health", () => {
     [{ camera: null }, /"camera" is not an object/],
     [{ store: { ...(healthJson()["store"] as object), trouble: "x".repeat(5000) } }, /"store.trouble"/],
     [{ cells: { kept: 1 } }, /"cells.reviewed"/],
+    [{ drift: "drifted" }, /"drift" is not an object/],
+    [{ drift: driftJson({ cells: -1 }) }, /"drift.cells"/],
+    [{ drift: driftJson({ measures: [measureJson("contrast", false, { value: null })] }) }, /"drift.measures\[0\].value"/],
+    [{ drift: driftJson({ measures: [measureJson("contrast", false, { is_out: 1 })] }) }, /"drift.measures\[0\].is_out"/],
   ])("%j is refused", (change, why) => {
     expect(reasonOf(parseHealth(bytes(healthJson(change)), DEVICE))).toMatch(why);
   });
@@ -84,7 +108,20 @@ describe("kept cells", () => {
     });
   });
 
+  it("say how novel they are, if the board tells", () => {
+    const told = { reason: "novel", field_colour: [212.5, 161, 170.25], stands_for: 70, novelty: 3.25 };
+    const cells = [cellJson(1), cellJson(2, { field_colour: null, novelty: null }), cellJson(3, told)];
+    const page = parseCellPage({ cells, total: 3, more: false });
+    expect(page.ok && page.value.cells.map(({ reason, novelty }) => [reason, novelty])).toEqual([
+      ["suspicious", null],
+      ["suspicious", null],
+      ["novel", 3.25],
+    ]);
+  });
+
   it.each([
+    [{ novelty: -1 }, /"cells\[0\].novelty" is not a number from 0/],
+    [{ novelty: "very" }, /"cells\[0\].novelty"/],
     [{ id: "../x" }, /"cells\[0\].id" is not a UUID/],
     [{ p_parasitized: 1.5 }, /p_parasitized/],
     [{ decision: { verdict: "perhaps", at: "2026-11-24T10:00:00Z" } }, /verdict" is not one of/],

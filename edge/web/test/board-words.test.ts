@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 
 import { pongWords } from "../src/board/commands-card";
-import { awayWords, bytesWords, cameraWords, seenWords, stateWords, updateWords } from "../src/board/words";
+import { awayWords, bytesWords, cameraWords, driftWords, judgedWords, measureWords, seenWords, stateWords, updateWords } from "../src/board/words";
 import { board, wordOf } from "../src/catalogue/board";
+import { drift } from "../src/catalogue/drift";
 import { say, speak } from "../src/catalogue/phrase";
+import type { Drift } from "../src/messages/health";
 import { parseModel, type ModelMessage } from "../src/messages/model";
 import { modelJson, updateJson } from "./board-fixtures";
 import { BOOT, bytes, DEVICE } from "./fixtures";
@@ -77,6 +79,41 @@ describe("a model under way", () => {
     expect(updateWords(model({ update: updateJson("watching"), watch }))?.text).toBe("watched: 412 of 500 cells");
     expect(updateWords(model({ update: updateJson("refused") }))).toEqual({ tone: "bad", text: "refused" });
     expect(updateWords(model({ update: updateJson("brand_new") }))).toEqual({ tone: "wait", text: "brand_new" });
+  });
+});
+
+describe("the model and the slides", () => {
+  const judged = (state: string): Drift => ({ state, fields: 12, cells: 1034, measures: [] });
+
+  it("fit or not, as far as can be told", () => {
+    expect(driftWords(judged("fits"))).toEqual({ tone: "good", text: "yes" });
+    expect(driftWords(judged("drifted"))).toEqual({ tone: "wait", text: "no longer" });
+    expect(driftWords(judged("too_few"))).toEqual({ tone: "wait", text: "too early to tell" });
+    expect(driftWords(judged("brand_new"))).toEqual({ tone: "wait", text: "brand_new" });
+    expect(judgedWords(judged("fits"))).toBe("Judged from 1,034 cells of 12 fields.");
+    expect(judgedWords(judged("too_few"))).toBe("1,034 cells were seen so far: too few to judge from.");
+    speak("fr");
+    expect(plain(judgedWords(judged("drifted")))).toBe("Jugé sur 1 034 hématies de 12 champs.");
+    expect(plain(judgedWords({ ...judged("too_few"), cells: 1 }))).toBe("1 hématie vue jusqu’ici : trop peu pour juger.");
+    speak("en");
+  });
+
+  it.each([
+    [152.34, 120.1, 190, "152.3", "120.1 to 190.0"],
+    [0.0123, 0.004, 0.0311, "0.0123", "0.0040 to 0.0311"],
+    [1234.5, 1000, 2500, "1,235", "1,000 to 2,500"],
+    [1e-9, 0, 1e-8, "0.0000", "0.0000 to 0.0000"],
+    [7.5, 7, 7, "7.50", "7.00 to 7.00"],
+    [0, 0, 0, "0", "0 to 0"],
+    [-3, -2.5, 2.5, "-3.00", "-2.50 to 2.50"],
+  ])("a measure of %d, usually %d to %d, is told with as many decimals as tell them apart", (value, low, high, ...said) => {
+    const words = measureWords({ name: "contrast", value, low, high, isOut: false });
+    expect([words.value, words.range]).toEqual(said);
+  });
+
+  it("have a name and a kind for each measure", () => {
+    expect(Object.keys(drift.kinds)).toEqual(Object.keys(drift.measures));
+    expect(say(wordOf(drift.measures, "smell"))).toBe("smell");
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { speak } from "../src/catalogue/phrase";
 import { partOf } from "../src/cells/draw";
-import { completeWords, decisionWords, intervalWords, opinionWords, reasonWords, takenWords } from "../src/cells/words";
+import { completeWords, decisionWords, intervalWords, noveltyWords, opinionWords, reasonWords, takenWords } from "../src/cells/words";
 import { parseCellPage, type KeptCell } from "../src/messages/kept";
 import { parseSlide, type Reviewed, type SlideMessage } from "../src/messages/slide";
 import { cellJson, reviewedJson } from "./board-fixtures";
@@ -24,6 +24,18 @@ describe("a cell in words", () => {
     expect(opinionWords(cell({ label: "uninfected", p_parasitized: 0.125 }))).toMatch(/^uninfected, p 0.1/);
     expect(reasonWords(cell({ reason: "threshold" }))).toBe("it is near the threshold");
     expect(reasonWords(cell({ reason: "brand_new" }))).toBe("brand_new");
+  });
+
+  it("has how unlike the others it is, where the board tells", () => {
+    const novel = cell({ reason: "novel", novelty: 3.25 });
+    expect([reasonWords(novel), noveltyWords(novel)]).toEqual(["it is unlike other cells", "3.3 times as unusual as a usual cell"]);
+    speak("fr");
+    expect([reasonWords(novel), noveltyWords(novel)]).toEqual([
+      "elle est différente des autres hématies",
+      "3,3 fois celle d’une hématie habituelle",
+    ]);
+    speak("en");
+    expect(noveltyWords(cell())).toBe(null);
   });
 
   it("says so where the board's clock was not set", () => {

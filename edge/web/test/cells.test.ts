@@ -262,6 +262,8 @@ describe("the desk", () => {
     expect(queries[0]).toEqual({ reason: "threshold", limit: 100 });
     await desk.open({ scope: "slide", decided: "decided", reason: "any" }, null);
     expect(queries[3]).toEqual({ decided: true, limit: 100 });
+    await desk.open({ scope: "slide", decided: "undecided", reason: "novel" }, "a");
+    expect(queries[6]).toEqual({ slide: "a", decided: false, reason: "novel", limit: 100 });
   });
 
   it("goes on at once after a decision, and learns of it later", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { Fleet, matches, MAX_BOARDS, summaryOf } from "../src/fleet";
-import { healthJson, modelJson, updateJson } from "./board-fixtures";
+import { driftJson, healthJson, modelJson, updateJson } from "./board-fixtures";
 import { BOOT, bytes, idOf, liveJson, slideJson, statusJson } from "./fixtures";
 
 type Json = Record<string, unknown>;
@@ -43,8 +43,10 @@ describe("the boards", () => {
     hear("stopped", "status", { state: "stopped" });
     hear("slow", "status");
     hear("slow", "health", { temperature_c: 85 });
+    hear("pale", "status");
+    hear("pale", "health", { drift: driftJson() });
     hear("away", "status", { state: "offline" });
-    expect(names()).toEqual(["away", "slow", "stopped", "b-2", "b-10"]);
+    expect(names()).toEqual(["away", "pale", "slow", "stopped", "b-2", "b-10"]);
   });
 
   it("are not more than the page keeps, and what is no board makes room", () => {

@@ -35,6 +35,9 @@ const TEMPERATURES: [f64; 2] = [0.05, 20.0];
 /// network, and makes other cells' probabilities worse.
 const FEWEST: usize = 50;
 
+/// With fewer validation cells of a class than this a site's threshold would be a guess.
+const FEWEST_OF_CLASS: usize = 10;
+
 /// Narrowings of that range; each shortens it by 0.618, so it ends far below a float's precision.
 const NARROWINGS: usize = 80;
 
@@ -213,31 +216,70 @@ pub fn calibrate_run(
     target: Target,
     machine: &Machine,
 ) -> Result<Calibration> {
-    let indices = subset_of(run, folder, dataset, Subset::Val)?;
+    let all = subset_of(run, folder, dataset, Subset::Val)?;
+    let positive = dataset.parasitized()?;
+    let of_site = site_cells(dataset, &all, positive);
+    let mut notes = Vec::new();
+    if of_site.is_none() && run.replay.is_some() {
+        notes.push(format!(
+            "The site has fewer than {FEWEST_OF_CLASS} validation cells of one class, so temperature and threshold are chosen on \
+             the replayed cells, too."
+        ));
+    }
+    let indices = of_site.unwrap_or(all);
     let (_store, net) = run.load(folder, machine.device)?;
-    let crops = machine.crops(dataset, &indices, run.input.size)?;
+    let crops = machine.crops(dataset, &indices, run)?;
     let logits = logits_of_crops(&net, &run.input, &crops)?;
-    let calibration = calibrate(&logits, &crops.labels, dataset.parasitized()?, target)?;
+    let weight = |&i: &usize| {
+        dataset.samples[i]
+            .kept
+            .as_ref()
+            .and_then(|kept| kept.weight)
+    };
+    let weights: Vec<u32> = crops
+        .samples
+        .iter()
+        .map(|i| weight(i).unwrap_or(1))
+        .collect();
+    let mut calibration = calibrate(&logits, &crops.labels, &weights, positive, target)?;
+    calibration.notes.extend(notes);
     calibration.write(folder)?;
     Ok(calibration)
 }
 
+/// Of the validation cells those of the site, if they suffice: the threshold is for its boards.
+fn site_cells(dataset: &Dataset, indices: &[usize], positive: usize) -> Option<Vec<usize>> {
+    let mut of_site = indices.to_vec();
+    of_site.retain(|&i| !dataset.samples[i].is_replay());
+    let is_positive = |i: &&usize| dataset.samples[**i].class == positive;
+    let parasitized = of_site.iter().filter(is_positive).count();
+    let least = parasitized.min(of_site.len() - parasitized);
+    (least >= FEWEST_OF_CLASS).then_some(of_site)
+}
+
 /// Fits the temperature and chooses the threshold. `logits` are f64 `[N, classes]`, `labels` i64
-/// `[N]` in the order of the classes, and `positive` is the class that counts as parasitized; they
-/// must be those of validation cells. The same numbers give the same result.
+/// `[N]` in the order of the classes, `weights` how many cells each of them speaks for where the threshold is chosen, and
+/// `positive` is the class that counts as parasitized; they must be those of validation cells. The same numbers give the same
+/// result.
 ///
 /// # Errors
 /// The tensors have other shapes, or a logit is not a finite number.
 pub fn calibrate(
     logits: &Tensor,
     labels: &Tensor,
+    weights: &[u32],
     positive: usize,
     target: Target,
 ) -> Result<Calibration> {
     let cells = Cells::new(logits, labels)?;
     let mut notes = Vec::new();
     let temperature = cells.temperature(&mut notes);
-    let judged = cells.judged(temperature.into(), positive);
+    let judged: Vec<Judged> = cells
+        .judged(temperature.into(), positive)
+        .into_iter()
+        .zip(weights)
+        .flat_map(|(cell, &weight)| std::iter::repeat_n(cell, weight as usize))
+        .collect();
     let (threshold, reached) = choose(&judged, target, &mut notes);
     let confusion = Confusion::of(&judged, threshold.into());
     Ok(Calibration {

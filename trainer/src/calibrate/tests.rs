@@ -7,7 +7,8 @@ fn of(cells: &[(bool, f64)], target: Target) -> Calibration {
     let logits: Vec<f64> = cells.iter().flat_map(|(_, odds)| [0.0, *odds]).collect();
     let labels: Vec<i64> = cells.iter().map(|(truth, _)| i64::from(*truth)).collect();
     let logits = Tensor::from_slice(&logits).view([-1, 2]);
-    calibrate(&logits, &Tensor::from_slice(&labels), 1, target).unwrap()
+    let weights = vec![1; labels.len()];
+    calibrate(&logits, &Tensor::from_slice(&labels), &weights, 1, target).unwrap()
 }
 
 /// Three of four cells of log odds ±`odds` are what they seem.
@@ -168,7 +169,7 @@ fn a_folder_remembers_and_older_ones_have_none() {
 fn what_is_no_answer_is_refused() {
     let labels = Tensor::from_slice(&[0i64, 1]);
     let nan = Tensor::from_slice(&[f64::NAN, 0.0, 0.0, 1.0]).view([2, 2]);
-    assert!(calibrate(&nan, &labels, 1, Target::default()).is_err());
+    assert!(calibrate(&nan, &labels, &[1; 4], 1, Target::default()).is_err());
     let short = Tensor::from_slice(&[0.0, 1.0]).view([1, 2]);
-    assert!(calibrate(&short, &labels, 1, Target::default()).is_err());
+    assert!(calibrate(&short, &labels, &[1; 4], 1, Target::default()).is_err());
 }

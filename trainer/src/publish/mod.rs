@@ -32,6 +32,7 @@ use self::broker::Target;
 use self::model_file::ModelFile;
 use self::rollout::{Board, Rollout, Standing, Until, Wish};
 use self::session::Session;
+use crate::compare;
 use crate::error::bad_input;
 use crate::secret::Secret;
 use crate::signing_key::SigningKey;
@@ -69,6 +70,12 @@ pub struct PublishArgs {
     /// Every board that has told the broker its status, by name.
     #[arg(long)]
     pub all: bool,
+    /// The comparison with the model before it, of `compare`; without it, the one that lies beside the model, if any.
+    #[arg(long, value_name = "FILE")]
+    pub comparison: Option<PathBuf>,
+    /// Publish it even if it was shown to be worse.
+    #[arg(long)]
+    pub force: bool,
     /// Where the boards get the file by http or https; it must be there already. Without it, it goes over the broker.
     #[arg(long)]
     pub url: Option<String>,
@@ -110,6 +117,13 @@ pub fn run(args: &PublishArgs) -> Result<()> {
         check_url(url)?;
     }
     let model = ModelFile::read(&args.onnx)?;
+    compare::refuse_worse(
+        &args.onnx,
+        &model.sha256.to_string(),
+        model.card.parent.as_deref(),
+        args.comparison.as_deref(),
+        args.force,
+    )?;
     let described = format!("{}: {}", args.onnx.display(), model.describe());
     if args.json {
         tracing::info!("{described}");

@@ -24,6 +24,7 @@ use crate::metrics::curves;
 use crate::metrics::{AtThreshold, Judged, Metrics, SubjectMetrics};
 use crate::plot;
 use crate::predictions::{self, PREDICTIONS};
+use crate::site::Site;
 use crate::split::{SplitBy, Subset};
 use crate::train::Machine;
 use facts::{Fact, data_facts, decision_facts, file_name, flat, started_from};
@@ -122,6 +123,8 @@ pub fn judge_run(
         machine.device,
     )?;
     checkpoint::write_whole(&folder.join(REPORT), html.as_bytes())?;
+    let threshold = evaluation.decision.threshold;
+    Site::note(run, folder, dataset, &evaluation.cells, threshold)?;
     let rows = predictions::of_run(dataset, &evaluation.cells);
     predictions::write(&folder.join(PREDICTIONS), &rows)?;
     Ok(evaluation)
@@ -183,9 +186,11 @@ pub fn of_run(
         no_heat: None,
     };
     let (_store, net) = run.load(folder, device)?;
+    let spec = run.crop_spec();
     let witness = Witness {
         net: &net,
         input: &run.input,
+        spec: &spec,
         device,
     };
     page(origin, dataset, evaluation, Some(&witness))

@@ -6,8 +6,8 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use smearscope_common::crop;
-use smearscope_common::image::{self, RgbImage, encode_png};
-use smearscope_common::model_card::InputSpec;
+use smearscope_common::image::{RgbImage, encode_png};
+use smearscope_common::model_card::{CropSpec, InputSpec};
 use tch::{Device, Tensor};
 
 use crate::dataset::Dataset;
@@ -45,6 +45,8 @@ pub struct Witness<'a> {
     pub net: &'a DenseNet,
     /// What it is fed.
     pub input: &'a InputSpec,
+    /// How cells become its pictures.
+    pub spec: &'a CropSpec,
     /// Where it computes.
     pub device: Device,
 }
@@ -81,8 +83,10 @@ pub fn draw(
         .iter()
         .map(|cell| by_file[cell.file.as_str()])
         .collect();
-    let crops = dataset.map_bytes(&indices, |_, bytes| {
-        Ok(crop::letterbox(&image::decode(&bytes?)?, SIDE))
+    let raw = CropSpec::newest(None);
+    let spec = witness.map_or(&raw, |witness| witness.spec);
+    let crops = dataset.map_bytes(&indices, |i, bytes| {
+        Ok(crop::letterbox(&dataset.decode(i, &bytes?, spec)?, SIDE))
     })?;
     let heats = match witness {
         Some(witness) if !indices.is_empty() => heats(witness, dataset, &indices)?,
@@ -137,6 +141,7 @@ fn heats(
         dataset,
         indices,
         witness.input.size,
+        witness.spec,
         witness.device,
         CROP_MEMORY,
     )?;

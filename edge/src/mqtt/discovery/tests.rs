@@ -176,6 +176,7 @@ fn slide(counts: Counts, closed_at: Option<Timestamp>) -> Value {
 
 fn health(temperature_c: Option<f32>, focus: Option<f32>) -> Value {
     json!(HealthMessage {
+        drift: None,
         schema: HealthMessage::SCHEMA.into(),
         device: device(),
         boot_id: Uuid::from_u128(8),

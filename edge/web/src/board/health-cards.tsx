@@ -9,6 +9,7 @@ import { say, type Phrase } from "../catalogue/phrase";
 import { dropped } from "../alarms";
 import { VERDICTS, type HealthMessage, type Incident } from "../messages/health";
 import { Facts, type Fact } from "../ui/facts";
+import { DriftCard } from "./drift-card";
 import { bytesWords, cameraWords } from "./words";
 import { focusFigure } from "../live/words";
 
@@ -131,6 +132,7 @@ export function HealthCards({ health }: { health: HealthMessage }) {
     <>
       <Camera {...health} />
       <Fields {...health} />
+      {health.drift && <DriftCard drift={health.drift} />}
       <Results {...health} />
       <Connection {...health} />
       <Machine {...health} />

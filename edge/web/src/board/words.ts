@@ -1,12 +1,16 @@
 // A board's state in words, for the fleet and the device alike.
 
 import { board as wording, wordOf } from "../catalogue/board";
+import { drift as driftWording } from "../catalogue/drift";
 import { local } from "../catalogue/format";
 import { say } from "../catalogue/phrase";
 import type { Seen } from "../fleet";
+import type { Drift, Measure } from "../messages/health";
 import type { ModelMessage } from "../messages/model";
 import type { DeviceState } from "../messages/status";
 import { agoWords, type Saying, type Tone } from "../words";
+
+const MOST_DECIMALS = 4;
 
 const STATE_TONES: Record<DeviceState, Tone> = { online: "good", offline: "bad", stopped: "wait" };
 
@@ -52,6 +56,24 @@ export function updateWords({ update, watch }: ModelMessage): Saying | null {
     default:
       return { tone: "wait", text };
   }
+}
+
+/** Whether the model fits the slides, in a word or two. */
+export const driftWords = ({ state }: Drift): Saying => ({
+  tone: state === "fits" ? "good" : "wait",
+  text: say(wordOf(driftWording.states, state)),
+});
+
+/** What that is judged from. */
+export const judgedWords = ({ state, fields, cells }: Drift): string =>
+  state === "too_few" ? say(driftWording.tooFew, cells) : say(driftWording.judged, cells, fields);
+
+/** A measure and its usual range, with so many decimals that they can be told apart, whatever their unit. */
+export function measureWords({ value, low, high }: Measure): { value: string; range: string } {
+  const scale = Math.abs(high - low) || Math.abs(value);
+  const decimals = scale > 0 ? Math.min(Math.max(2 - Math.floor(Math.log10(scale)), 0), MOST_DECIMALS) : 0;
+  const { decimal } = local();
+  return { value: decimal(value, decimals), range: say(driftWording.range, decimal(low, decimals), decimal(high, decimals)) };
 }
 
 export function seenWords(seen: Seen | null, now: number): string {

@@ -2,8 +2,11 @@
 
 import { dropped, type Alarm } from "../alarms";
 import type { Drops } from "../messages/health";
+import { kindsWords } from "./drift";
 import { en, fr } from "./format";
 import { phrase, say, type Phrase } from "./phrase";
+
+const inBrackets = (words: string): string => (words === "" ? "" : ` (${words})`);
 
 export const alarms = {
   short: {
@@ -43,6 +46,10 @@ export const alarms = {
     }),
     update_refused: { en: "Model refused", fr: "Modèle refusé" },
     rolled_back: { en: "Model taken back", fr: "Modèle retiré" },
+    drifted: phrase<[kinds: string]>({
+      en: (kinds) => `The model no longer fits the slides${inBrackets(kinds)}`,
+      fr: (kinds) => `Le modèle ne convient plus aux lames${inBrackets(kinds)}`,
+    }),
     broker_refusal: { en: "Refused by the broker", fr: "Refus du broker" },
     cells_trouble: { en: "Cells can't be kept for review", fr: "Hématies impossibles à garder pour relecture" },
     clock_not_set: { en: "Clock not set", fr: "Horloge non réglée" },
@@ -90,6 +97,8 @@ export function alarmWords(alarm: Alarm): string {
       return say(short.hot, alarm.celsius);
     case "disk_low":
       return say(short.disk_low, alarm.megabytes);
+    case "drifted":
+      return say(short.drifted, kindsWords(alarm.measures));
     default:
       return say(short[alarm.key]);
   }

@@ -160,6 +160,12 @@ export const live = {
     new: { en: "A new field.", fr: "Un nouveau champ." },
   },
 
+  // Where the slides are not such as the model knows.
+  unlike: {
+    en: "The slides look different from those that the model knows: figures may mislead. Tell who looks after the board.",
+    fr: "Les lames ne ressemblent pas à celles que le modèle connaît : les chiffres peuvent tromper. Prévenez la personne qui s’occupe de l’appareil.",
+  },
+
   // The last result.
   lastTitle: { en: "Last result", fr: "Dernier résultat" },
   lastNone: { en: "No field has been received yet.", fr: "Aucun champ n’a encore été reçu." },

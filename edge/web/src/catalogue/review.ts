@@ -61,6 +61,7 @@ export const review = {
     suspicious: { en: "suspicious", fr: "suspectes" },
     threshold: { en: "near the threshold", fr: "proches du seuil" },
     random: { en: "at random", fr: "prises au hasard" },
+    novel: { en: "unlike other cells", fr: "différentes des autres" },
   },
 
   // The cell.
@@ -97,7 +98,13 @@ export const review = {
     suspicious: { en: "it looks suspicious", fr: "elle paraît suspecte" },
     threshold: { en: "it is near the threshold", fr: "elle est proche du seuil" },
     random: { en: "it was drawn at random", fr: "elle a été tirée au hasard" },
+    novel: { en: "it is unlike other cells", fr: "elle est différente des autres hématies" },
   } as Words,
+  novelty: { en: "Novelty", fr: "Nouveauté" },
+  noveltyOf: phrase<[novelty: number]>({
+    en: (novelty) => `${en.decimal(novelty, 1)} times as unusual as a usual cell`,
+    fr: (novelty) => `${fr.decimal(novelty, 1)} fois celle d’une hématie habituelle`,
+  }),
   model: { en: "Model", fr: "Modèle" },
   decision: { en: "Decision", fr: "Décision" },
   undecided: { en: "none yet", fr: "pas encore" },

@@ -7,7 +7,7 @@ import { local } from "../catalogue/format";
 import type { KeptCell } from "../messages/kept";
 import { Facts } from "../ui/facts";
 import type { Desk } from "./desk";
-import { decisionWords, opinionWords, reasonWords, takenWords } from "./words";
+import { decisionWords, noveltyWords, opinionWords, reasonWords, takenWords } from "./words";
 
 interface Props {
   desk: Desk;
@@ -19,6 +19,7 @@ interface Props {
 
 export function AboutCell({ desk, cell, isHidden, isOff, onWithdraw }: Props) {
   const decision = decisionWords(cell, desk.outbox.of(cell.id));
+  const novelty = noveltyWords(cell);
   return (
     <section class="card" aria-labelledby="cell-title">
       <h2 id="cell-title">{say(wording.cellOf, desk.position + 1, Math.max(desk.total, desk.cells.length))}</h2>
@@ -36,6 +37,8 @@ export function AboutCell({ desk, cell, isHidden, isOff, onWithdraw }: Props) {
             ),
           ],
           [wording.reason, isHidden ? say(wording.opinionHidden) : reasonWords(cell)],
+          // Parasites are rare, so it hints at the machine's opinion.
+          [wording.novelty, novelty && isHidden ? say(wording.opinionHidden) : novelty],
           [wording.field, local().integer(cell.seq)],
           [wording.slide, cell.slide ?? say(wording.noSlide)],
           [wording.taken, takenWords(cell)],

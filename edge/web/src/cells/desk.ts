@@ -10,7 +10,7 @@ import type { CellQuery, CellSource } from "./source";
 
 export type Scope = "slide" | "all";
 export type Decided = "undecided" | "decided" | "any";
-export type Reason = "any" | "suspicious" | "threshold" | "random";
+export type Reason = "any" | "suspicious" | "threshold" | "random" | "novel";
 
 export interface Filter {
   scope: Scope;

@@ -27,6 +27,10 @@ export function takenWords({ capturedAt, clockSynchronised }: KeptCell): string 
 
 export const reasonWords = ({ reason }: KeptCell): string => say(wordOf(wording.reasons, reason));
 
+/** How unlike the others it is; `null` where the board doesn't tell. */
+export const noveltyWords = ({ novelty }: KeptCell): string | null =>
+  novelty === null ? null : say(wording.noveltyOf, novelty);
+
 /** What stands of a cell, and whether the board has it; `null` where that is nothing. */
 export function decisionWords({ decision }: KeptCell, parcel: Parcel | null): Saying | null {
   if (parcel?.why) {

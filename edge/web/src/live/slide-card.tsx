@@ -7,8 +7,9 @@ import { addressOf } from "../router";
 import { Figure } from "../slide/figure";
 import type { Station } from "../station";
 import { Stale } from "../ui/stale";
+import { Unlike } from "./unlike";
 
-export function SlideCard({ station }: { station: Station }) {
+export function SlideCard({ station, now }: { station: Station; now: number }) {
   const slide = station.slide?.value ?? null;
   return (
     <section class="card" aria-labelledby="slide-title">
@@ -18,6 +19,7 @@ export function SlideCard({ station }: { station: Station }) {
         </h2>
         <Stale id="slide-stale" why={station.slideIsStale() ? say(wording.stale) : null} />
       </div>
+      <Unlike device={station.device} now={now} />
       {slide ? (
         <>
           <Figure slide={slide} />

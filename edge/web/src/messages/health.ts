@@ -2,6 +2,7 @@
 
 import { answers } from "../catalogue/answers";
 import {
+  boolean,
   count,
   fromDevice,
   list,
@@ -93,6 +94,26 @@ export interface KeptHealth {
   trouble: string | null;
 }
 
+/** What is measured of the slides, beside the range that is usual for what the model knows. */
+export interface Measure {
+  /** "stain_red", "cell_diameter" and so on, or what a newer board measures. */
+  name: string;
+  value: number;
+  low: number;
+  high: number;
+  isOut: boolean;
+}
+
+/** Whether the slides still look like those that the model knows. */
+export interface Drift {
+  /** "too_few", "fits", "drifted", or what a newer board says. */
+  state: string;
+  /** What it is judged from. */
+  fields: number;
+  cells: number;
+  measures: Measure[];
+}
+
 export interface HealthMessage {
   bootId: string;
   /** By the board's clock. */
@@ -111,6 +132,8 @@ export interface HealthMessage {
   writtenMb: number | null;
   /** `null` from a board that keeps none. */
   cells: KeptHealth | null;
+  /** `null` where the model doesn't say what it knows, or the board is too old to compare. */
+  drift: Drift | null;
 }
 
 export const HEALTH_SCHEMA = "smearscope.health/1";
@@ -197,6 +220,29 @@ function cells(value: unknown): KeptHealth {
   };
 }
 
+function measure(value: unknown, path: string): Measure {
+  const m = object(value, path);
+  return {
+    name: text(m["measure"], `${path}.measure`),
+    value: number(m["value"], `${path}.value`),
+    low: number(m["low"], `${path}.low`),
+    high: number(m["high"], `${path}.high`),
+    isOut: boolean(m["is_out"], `${path}.is_out`),
+  };
+}
+
+function drift(value: unknown): Drift {
+  const d = object(value, "drift");
+  return {
+    state: text(d["state"], "drift.state"),
+    fields: count(d["fields"], "drift.fields"),
+    cells: count(d["cells"], "drift.cells"),
+    measures: list(d["measures"], "drift.measures")
+      .slice(0, MAX_NAMES)
+      .map((m, i) => measure(m, `drift.measures[${i}]`)),
+  };
+}
+
 export function parseHealth(payload: Uint8Array, device: string): Parsed<HealthMessage> {
   return parse(payload, answers.healthMessage, HEALTH_SCHEMA, (m) => {
     fromDevice(m, device);
@@ -220,6 +266,7 @@ export function parseHealth(payload: Uint8Array, device: string): Parsed<HealthM
       diskFreeMb: figure(m["disk_free_mb"], "disk_free_mb"),
       writtenMb: figure(m["written_mb"], "written_mb"),
       cells: optional(m["cells"], cells),
+      drift: optional(m["drift"], drift),
     };
   });
 }

@@ -40,7 +40,7 @@ export interface KeptCell {
   slide: string | null;
   capturedAt: Date;
   clockSynchronised: boolean | null;
-  /** Why it was kept: "suspicious", "threshold", "random", or what a newer board says. */
+  /** Why it was kept: "suspicious", "threshold", "random", "novel", or what a newer board says. */
   reason: string;
   bbox: Box;
   /** What the machine calls it. */
@@ -50,6 +50,8 @@ export interface KeptCell {
   /** The part of the field that its picture shows. */
   crop: Box;
   decision: Decision | null;
+  /** How unlike the cells that the board has seen: 1 is usual. `null` where that can't be told. */
+  novelty: number | null;
 }
 
 export interface CellPage {
@@ -118,6 +120,7 @@ function keptCell(value: unknown, path: string): KeptCell {
     model: modelRef(c["model"], `${path}.model`),
     crop: box(c["crop"], `${path}.crop`),
     decision: optional(c["decision"], (v) => decision(v, `${path}.decision`)),
+    novelty: optional(c["novelty"], (v) => number(v, `${path}.novelty`, 0)),
   };
 }
 

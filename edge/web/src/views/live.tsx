@@ -31,7 +31,7 @@ export function LiveView() {
       <FieldCard station={station} pictures={pictures} now={now} />
       <div class="side">
         <NowCard station={station} now={now} />
-        <SlideCard station={station} />
+        <SlideCard station={station} now={now} />
       </div>
       <LastCard station={station} now={now} />
     </div>
