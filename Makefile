@@ -1,14 +1,17 @@
 # A list of what there is to do; how it is done stands in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test trainer setup lint web pictures cross deb deploy release env
+.PHONY: help demo loop-demo test trainer setup lint web pictures cross deb deploy release env
 export FIELDS FRAMES TARGET BINARY HOST PORT PRESET DEVICE DEB KEY UNSIGNED
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: ## run the board's part on drawn fields, without camera or broker; page on http://127.0.0.1:8787 (FIELDS=5 ends after 5, FRAMES=dir: your images)
 	@scripts/demo.sh
+
+loop-demo: ## show how a board's reviewed cells teach its next model, from the first field to the model that judges the next one
+	@scripts/loop-demo.sh
 
 test: ## get what is missing, then run all tests
 	@scripts/test.sh

@@ -26,9 +26,11 @@ pub const BINS: usize = 20;
 const CHANCE: f64 = 0.001;
 /// Groups (people or slides) that a reference needs: fewer say nothing of the next one.
 pub const FEWEST_GROUPS: usize = 5;
-/// Half the width of a range is at least this part of its middle: a handful of slides of one day are more alike than those
+/// A range goes at least this part of its middle to either side: a handful of slides of one day are more alike than those
 /// of a year.
 const LEAST_PART: f64 = 0.1;
+/// Less than any measure of a picture comes to, so that it has a logarithm.
+const LEAST_VALUE: f64 = 1e-6;
 /// The distance of distributions that is never called drift.
 const LEAST_DISTANCE: f64 = 0.15;
 
@@ -219,7 +221,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 impl Reference {
     /// The reference that these groups make: for each measure the interval in which the next group lies with a chance of 99.9 %,
-    /// if groups are normally distributed around their mean. `None` of fewer than [`FEWEST_GROUPS`].
+    /// if their logarithms are normally distributed around the mean of these. `None` of fewer than [`FEWEST_GROUPS`].
     pub fn of(dataset: &str, groups: &[Looks]) -> Option<Self> {
         let medians: Vec<_> = groups.iter().filter_map(Looks::medians).collect();
         if medians.len() < FEWEST_GROUPS {
@@ -229,13 +231,15 @@ impl Reference {
             .into_iter()
             .enumerate()
             .map(|(i, measure)| {
-                let values: Vec<f64> = medians.iter().map(|medians| medians[i]).collect();
+                // None of them can be negative, and they vary by factors.
+                let ln = |medians: &[f64; OF_PICTURE.len()]| medians[i].max(LEAST_VALUE).ln();
+                let values: Vec<f64> = medians.iter().map(ln).collect();
                 let (mean, half) = prediction(&values);
-                let half = half.max(LEAST_PART * mean.abs());
+                let half = half.max(LEAST_PART.ln_1p());
                 Range {
                     measure,
-                    low: mean - half,
-                    high: mean + half,
+                    low: (mean - half).exp(),
+                    high: (mean + half).exp(),
                 }
             })
             .collect();
@@ -263,6 +267,19 @@ impl Reference {
             ranges,
             probabilities,
         })
+    }
+
+    /// How many of these groups would be called different by a reference that the others make: the false alarms to expect of
+    /// slides of the same kind. `None` of too few.
+    pub fn false_alarms(groups: &[Looks]) -> Option<usize> {
+        let mut alarms = 0;
+        for i in 0..groups.len() {
+            let mut others = groups.to_vec();
+            let one = others.remove(i);
+            let measured = Self::of("", &others)?.compare(&[one]);
+            alarms += usize::from(measured.iter().any(|measured| measured.is_out));
+        }
+        Some(alarms)
     }
 
     /// Whether it is one that can be compared with.
@@ -419,7 +436,7 @@ mod tests {
         let measured = reference.compare(&[]);
         assert_eq!(measured.len(), 1);
         let range = reference.ranges[3];
-        assert!(range.high - range.low > 0.19 * range.low);
+        assert!(range.high > 1.2 * range.low);
     }
 
     #[test]

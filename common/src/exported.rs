@@ -22,6 +22,9 @@ pub const KEY_FILE: &str = "pseudonyms.key";
 /// The database of a board's kept cells.
 pub const CELLS_FILE: &str = "cells.sqlite";
 
+/// No field has more cells.
+const MOST_CELLS: u32 = 100_000;
+
 /// What a pseudonym begins with.
 const PSEUDONYM: &str = "anon-";
 /// Hex digits of a pseudonym: among a million slides two have the same one with a chance of one in 10⁸.
@@ -67,6 +70,12 @@ pub enum ExportedError {
     /// There is nothing within its mask.
     #[error("its mask is empty")]
     Empty,
+    /// A number in its record can't be.
+    #[error("its record says {0}, which can't be")]
+    Number(String),
+    /// It was kept by a version that did not note what the stain step goes by.
+    #[error("it was kept by an older version, without the colour of its field")]
+    Colourless,
 }
 
 impl ExportedCell {
@@ -103,6 +112,23 @@ impl ExportedCell {
     /// # Errors
     /// The pictures are not those that were exported, or contradict the record.
     pub fn crop(&self, picture: &[u8], mask: &[u8]) -> Result<RgbImage, ExportedError> {
+        let cell = &self.cell;
+        if !(1..=MOST_CELLS).contains(&cell.stands_for) || cell.field_cells > MOST_CELLS {
+            let said = format!("{} of {} cells", cell.stands_for, cell.field_cells);
+            return Err(ExportedError::Number(said));
+        }
+        if !(0.0..=1.0).contains(&cell.p_parasitized) {
+            return Err(ExportedError::Number(format!(
+                "a probability of {}",
+                cell.p_parasitized
+            )));
+        }
+        let colour = cell.field_colour.ok_or(ExportedError::Colourless)?;
+        if !colour.iter().all(|value| (0.0..=255.0).contains(value)) {
+            return Err(ExportedError::Number(format!(
+                "a field of the colour {colour:?}"
+            )));
+        }
         for (bytes, hash, what) in [
             (picture, &self.picture_sha256, "picture"),
             (mask, &self.mask_sha256, "mask"),
@@ -264,6 +290,7 @@ pub(crate) mod tests {
             }),
             field_colour: Some([150.0, 120.0, 130.0]),
             stands_for: 80,
+            field_cells: 85,
             novelty: Some(1.5),
         }
     }

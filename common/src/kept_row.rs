@@ -33,6 +33,9 @@ pub struct KeptField {
     /// The colour of its typical cell.
     #[serde(default)]
     pub colour: Option<Colour>,
+    /// How many cells of it were counted; 0 where that was not noted.
+    #[serde(default)]
+    pub counted: u32,
 }
 
 /// What of a cell is kept as text: the column `facts`, in JSON.
@@ -137,6 +140,7 @@ impl KeptRow {
             decision: self.verdict.map(decided).transpose()?,
             field_colour: field.colour,
             stands_for,
+            field_cells: field.counted,
             novelty,
         })
     }
@@ -219,6 +223,7 @@ mod tests {
                     sha256: "00".into(),
                 },
                 colour: Some([1.0, 2.5, 3.0]),
+                counted: 75,
             },
             bbox: Rect::from([1, 2, 3, 4]),
             crop: Rect::from([0, 0, 9, 9]),
@@ -245,7 +250,8 @@ mod tests {
             (cell.id, cell.reason),
             (Uuid::from_u128(7), KeptReason::Novel)
         );
-        assert_eq!((cell.stands_for, cell.novelty), (70, Some(1.25)));
+        assert_eq!((cell.stands_for, cell.field_cells), (70, 75));
+        assert_eq!(cell.novelty, Some(1.25));
         assert_eq!(cell.field_colour, Some([1.0, 2.5, 3.0]));
         assert_eq!(cell.decision.unwrap().verdict, Label::Parasitized);
         for reason in [1, 2, 3, 4] {
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn what_an_older_board_has_kept_is_readable() {
         let mut facts: serde_json::Value = serde_json::from_str(&row().facts).unwrap();
-        for key in ["colour", "stands_for", "novelty"] {
+        for key in ["colour", "counted", "stands_for", "novelty"] {
             facts.as_object_mut().unwrap().remove(key).unwrap();
         }
         let cell = KeptRow {

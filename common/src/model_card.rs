@@ -228,9 +228,9 @@ pub struct Validation {
 /// A proportion with its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
-    /// The proportion, `hits / n`.
+    /// The proportion: `hits / n`, or where cells speak for several, one up to the next whole hit above that.
     pub value: f64,
-    /// The numerator.
+    /// The numerator, rounded down.
     pub hits: u64,
     /// The denominator.
     pub n: u64,
@@ -303,6 +303,12 @@ impl ModelCard {
             data_sha256: self.data_sha256.clone(),
             split_sha256: self.split_sha256.clone(),
         }
+    }
+
+    /// The models that it was made from, and itself, whose file has this hash, last.
+    pub fn chain(&self, sha256: &str) -> Vec<Ancestor> {
+        let itself = [self.ancestor(sha256)];
+        self.lineage.iter().cloned().chain(itself).collect()
     }
 
     /// The position of the parasitized class among the logits.

@@ -235,11 +235,13 @@ fn what_commands_gave_is_read() {
     gives::<WhichSlide>("slide-stop");
     gives::<WhichSlide>("slide-note");
     gives::<CellsListed>("cells-list");
+    gives::<CellsListed>("cells-list-novel");
     gives::<CellsShown>("cells-get");
     gives::<CellReviewed>("cells-review");
     gives::<CellReviewed>("cells-review-of-another-slide");
     gives::<FieldImage>("image-get");
     gives::<ModelHistory>("model-history");
+    gives::<ModelHistory>("model-history-with-its-chain");
     gives::<ModelList>("model-list");
     gives::<WhichModel>("model-rollback");
     gives::<Resent>("results-resend");

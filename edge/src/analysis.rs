@@ -328,6 +328,7 @@ impl Analysis {
                 return;
             }
         };
+        let cells = field.analysis.cells.iter();
         let kept_field = KeptField {
             field_id: field.id,
             series: field.series,
@@ -337,6 +338,7 @@ impl Analysis {
             clock_synchronised: field.clock_synchronised,
             model: field.model.clone(),
             colour,
+            counted: cells.filter(|cell| !cell.counted_before).count() as u32,
         };
         self.pulse.beat();
         self.board.kept.keep(&kept_field, &chosen);
@@ -441,7 +443,7 @@ mod tests {
         };
         let version = |version: &str| {
             let wanted = format!("\"version\":\"{version}\"");
-            edited(&[("\"version\":\"2.0.0\"", &wanted)])
+            edited(&[("\"version\":\"2.1.0\"", &wanted)])
         };
         send(2).await;
         installed(&board.models, &version("2.0.1"), 1);
@@ -452,7 +454,7 @@ mod tests {
         run.await.unwrap().unwrap();
         // 2.0.1 had not stood its watch: the program's own took over.
         let versions = [
-            "2.0.0", "2.0.0", "2.0.1", "2.0.1", "2.0.0", "2.0.0", "2.0.0",
+            "2.1.0", "2.1.0", "2.0.1", "2.0.1", "2.1.0", "2.1.0", "2.1.0",
         ];
         let wanted: Vec<_> = versions
             .iter()

@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::analyze::{Analyzer, all_cores};
 use crate::camera::{images_of, read_image};
 use crate::cli::AnalyzeArgs;
+use crate::drift::Slides;
 use crate::exit::bad_input;
 use crate::export::Export;
 use crate::truth::Truth;
@@ -49,6 +50,8 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
     let model = model::load(args.model.as_deref())?;
     let mut analyzer = Analyzer::new(&model, args.workers.unwrap_or_else(all_cores))?;
 
+    // It says in the log when the images look different from what the model knows.
+    let mut slides = model.card().reference.clone().map(Slides::new);
     let mut out = std::io::stdout().lock();
     let mut total = Counts::default();
     let mut skipped = 0;
@@ -73,6 +76,9 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
             Some(truth) => Some(truth.score(path, analysis)?),
             None => None,
         };
+        if let Some((slides, looks)) = slides.as_mut().zip(analysed.looks.clone()) {
+            slides.add(looks);
+        }
         if let Some(export) = &export {
             let labels = scored.as_ref().map(|(_, labels)| labels.as_slice());
             export.write(path, &image, &model, &analysed, labels)?;

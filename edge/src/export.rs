@@ -78,12 +78,17 @@ impl Export {
         } else {
             let each = cells.iter().zip(&analysed.masks).zip(&analysed.novelties);
             let mut all = Vec::new();
-            for ((cell, mask), &novelty) in each {
+            for (i, ((cell, mask), &novelty)) in each.enumerate() {
+                // What the labels don't say nobody will: cells cut by the frame, and those without a label.
+                if labels.is_some_and(|labels| labels[i].and_then(decided).is_none()) {
+                    continue;
+                }
                 let found = Chosen::of(image, *cell, mask, KeptReason::Random)?;
                 all.extend(found.map(|found| Chosen { novelty, ..found }));
             }
             all
         };
+        let field_cells: u32 = chosen.iter().map(|chosen| chosen.stands_for).sum();
         let own_slide = || slide_of(path);
         let slide = self.slide.clone().or_else(own_slide);
         for chosen in chosen {
@@ -110,6 +115,7 @@ impl Export {
                 decision: label.and_then(decided),
                 field_colour: analysed.colour,
                 stands_for: chosen.stands_for,
+                field_cells,
                 novelty: chosen.novelty,
             };
             let (device, id) = (self.device.clone(), cell.id);
@@ -142,7 +148,8 @@ fn decided(class: u8) -> Option<Decision> {
     };
     Some(Decision {
         verdict,
-        at: Timestamp::UNIX_EPOCH,
+        // Labels that were corrected since are newer.
+        at: Timestamp::now(),
         by: Some(Reviewer::try_from(LABELS.to_owned()).expect("it is a short word")),
     })
 }

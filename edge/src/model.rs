@@ -11,7 +11,8 @@ use smearscope_common::message::ModelRef;
 use crate::exit::OrBadInput;
 
 /// The model that is used where none is named. A static: of a constant each user may get a copy of its own, of 15 MB.
-static DEFAULT: &[u8] = include_bytes!("../models/default.onnx");
+/// The file of the model inside the program.
+pub static DEFAULT: &[u8] = include_bytes!("../models/default.onnx");
 
 /// Loads a model and proves by its self-test that it answers here as it did on the workstation.
 ///

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::Serialize;
+use smearscope_common::engine::read_card;
 use smearscope_common::message::{
     ModelEventKind, ModelHistory, ModelList, ModelOrigin, ModelRef, ModelUse, WhichModel,
 };
+use smearscope_common::model_card::Ancestor;
+use tracing::warn;
 
 use crate::cli::{InstallArgs, ModelsArgs};
 use crate::config::Config;
 use crate::exit::{OrBadInput, bad_input};
+use crate::model;
 use crate::models::{self, Folder, Refusal};
 
 /// Where systemd puts the service's state, and with it the models.
@@ -138,11 +142,25 @@ pub fn rollback(args: &ModelsArgs) -> anyhow::Result<()> {
 /// When the folder can't be read.
 pub fn history(args: &ModelsArgs) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
-    let state = folder(args, &config)?
+    let folder = folder(args, &config)?;
+    let state = folder
         .state()
         .context("the state of the models can't be read")?;
+    let file = match (&config.model.path, &state.current) {
+        (Some(path), _) => std::fs::read(path),
+        (None, Some(hash)) => folder.model(hash),
+        (None, None) => Ok(model::DEFAULT.to_vec()),
+    };
+    let chain = file.map_or_else(
+        |error| {
+            warn!("the file of the model at work can't be read ({error}): where it comes from is not known");
+            Vec::new()
+        },
+        |onnx| chain_of(&onnx),
+    );
     let history = ModelHistory {
         events: state.history,
+        chain,
     };
     print(args, &history, |history, out| {
         if history.events.is_empty() {
@@ -166,13 +184,38 @@ pub fn history(args: &ModelsArgs) -> anyhow::Result<()> {
                 event.at,
                 event.sha256.brief()
             )?;
+            if let Some(key) = &event.signed_by {
+                write!(out, ", signed by key {key}")?;
+            }
             match &event.reason {
                 Some(reason) => writeln!(out, ": {reason}")?,
                 None => writeln!(out)?,
             }
         }
+        if !history.chain.is_empty() {
+            writeln!(out, "where the model that decides comes from:")?;
+        }
+        for (i, ancestor) in history.chain.iter().enumerate() {
+            let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+            writeln!(
+                out,
+                "  {}{} {} ({}), made {:.0} with data {}",
+                if i == 0 { "" } else { "→ " },
+                ancestor.name,
+                ancestor.version,
+                short(&ancestor.sha256),
+                ancestor.created,
+                short(&ancestor.data_sha256)
+            )?;
+        }
         Ok(())
     })
+}
+
+/// Where a model comes from, by its card; nothing where that can't be read.
+fn chain_of(onnx: &[u8]) -> Vec<Ancestor> {
+    let hash = models::hash_of(onnx).to_string();
+    read_card(onnx).map_or_else(|_| Vec::new(), |card| card.chain(&hash))
 }
 
 /// The folder of the models.

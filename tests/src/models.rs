@@ -9,7 +9,7 @@ use crate::peer::Peer;
 const PROGRAM: &[u8] = include_bytes!("../../edge/models/default.onnx");
 
 /// The card's version of the program's model, as it stands there.
-pub const VERSION: &str = "\"version\":\"2.0.0\"";
+pub const VERSION: &str = "\"version\":\"2.1.0\"";
 
 /// The program's model under another version.
 pub fn version(version: &str) -> Vec<u8> {

@@ -144,7 +144,7 @@ fn a_model_arrives_over_a_network_that_breaks_and_takes_over_between_two_fields(
     let models = subscribe(port, &board.topic("model"));
     let mut program = board.start();
     let mut all = vec![next_field(&fields)];
-    assert_eq!(all[0]["model"]["version"], "2.0.0");
+    assert_eq!(all[0]["model"]["version"], "2.1.0");
 
     let new = version("2.0.1");
     let hash = sha256(&new);
@@ -176,7 +176,7 @@ fn a_model_arrives_over_a_network_that_breaks_and_takes_over_between_two_fields(
         (&taken["origin"], &taken["watch"]),
         (&json!("installed"), &Value::Null)
     );
-    assert_eq!(taken["previous"]["version"], "2.0.0");
+    assert_eq!(taken["previous"]["version"], "2.1.0");
     // The status names the model, too.
     let status = subscribe(port, &board.topic("status"));
     let told = payload(&status.recv_timeout(PATIENCE).unwrap());
@@ -185,7 +185,7 @@ fn a_model_arrives_over_a_network_that_breaks_and_takes_over_between_two_fields(
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     all.extend(come(&fields));
-    assert_eq!(models_in_turn(all), ["2.0.0", "2.0.1"]);
+    assert_eq!(models_in_turn(all), ["2.1.0", "2.0.1"]);
     // After the next start it still decides, and nothing is fetched again.
     fs::remove_file(board.folder.join("log")).unwrap();
     let _program = board.start();
@@ -217,7 +217,7 @@ fn what_must_not_decide_is_refused_on_the_wire_and_the_board_works_on() {
         let model = becomes(models, wish["sha256"].as_str().unwrap(), "refused");
         let reason = model["update"]["reason"].as_str().unwrap();
         assert!(reason.contains(word), "{word}: {reason}");
-        assert_eq!(model["current"]["version"], "2.0.0");
+        assert_eq!(model["current"]["version"], "2.1.0");
     };
     let wish = |onnx: &[u8], signature: &str| desired(onnx, signature);
     let ours = |onnx: &[u8]| signature(onnx, key, 1000);
@@ -283,7 +283,7 @@ fn what_must_not_decide_is_refused_on_the_wire_and_the_board_works_on() {
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     all.extend(come(fields));
-    assert_eq!(models_in_turn(all), ["2.0.0"]);
+    assert_eq!(models_in_turn(all), ["2.1.0"]);
     assert!(board.log().contains("can't be followed"), "{}", board.log());
     let left: Vec<_> = fs::read_dir(board.folder.join("models"))
         .unwrap()
@@ -321,7 +321,7 @@ fn a_model_that_fails_on_cells_is_left_by_itself_and_stays_left() {
     let model = becomes(models, &sha256(&all_sick), "rolled_back");
     let reason = model["update"]["reason"].as_str().unwrap();
     assert!(reason.contains("percentage points"), "{reason}");
-    for judge in ["7.7.7", "2.0.0"] {
+    for judge in ["7.7.7", "2.1.0"] {
         while all.last().unwrap()["model"]["version"] != judge {
             all.push(next_field(fields));
         }
@@ -331,13 +331,13 @@ fn a_model_that_fails_on_cells_is_left_by_itself_and_stays_left() {
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     all.extend(come(fields));
-    assert_eq!(models_in_turn(all.clone()), ["2.0.0", "7.7.7", "2.0.0"]);
+    assert_eq!(models_in_turn(all.clone()), ["2.1.0", "7.7.7", "2.1.0"]);
     let mut program = board.start();
     let field = next_field(fields);
-    assert_eq!(field["model"]["version"], "2.0.0");
+    assert_eq!(field["model"]["version"], "2.1.0");
     all.push(field);
     let said = becomes(models, &sha256(&all_sick), "rolled_back");
-    assert_eq!(said["current"]["version"], "2.0.0");
+    assert_eq!(said["current"]["version"], "2.1.0");
 
     // By a command: what happened, and what is here.
     let asked = |id: &str, command: &str, args: Value| {
@@ -367,9 +367,9 @@ fn a_model_that_fails_on_cells_is_left_by_itself_and_stays_left() {
     let late = json!({"from": sha256(&all_sick)});
     assert_eq!(asked("late", "model.rollback", late)["code"], "not_now");
     let back = asked("b", "model.rollback", json!({"from": sha256(&good)}));
-    assert_eq!(back["result"]["model"]["version"], "2.0.0");
+    assert_eq!(back["result"]["model"]["version"], "2.1.0");
     becomes(models, &sha256(&good), "rolled_back");
-    while next_field(fields)["model"]["version"] != "2.0.0" {}
+    while next_field(fields)["model"]["version"] != "2.1.0" {}
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
 }
@@ -484,7 +484,7 @@ fn models_are_installed_by_hand_with_the_keys_of_minisign() {
 
     let fields = subscribe(port, &board.topic("field"));
     let mut program = board.start();
-    assert_eq!(next_field(&fields)["model"]["version"], "2.0.0");
+    assert_eq!(next_field(&fields)["model"]["version"], "2.1.0");
     minisign(&["-S", "-s", "lab.key", "-m", "new.onnx"]);
     let done = install("new.onnx");
     assert!(
@@ -500,8 +500,8 @@ fn models_are_installed_by_hand_with_the_keys_of_minisign() {
     // The program at work notices.
     while next_field(&fields)["model"]["version"] != "2.0.1" {}
     let back = on_board(&board, "rollback", &[]);
-    assert_eq!(back["model"]["version"], "2.0.0");
-    while next_field(&fields)["model"]["version"] != "2.0.0" {}
+    assert_eq!(back["model"]["version"], "2.1.0");
+    while next_field(&fields)["model"]["version"] != "2.1.0" {}
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     let list = on_board(&board, "list", &[]);
@@ -531,7 +531,7 @@ fn the_whole_way_from_the_workstation_to_a_board() {
     let board = board_of(here, port, made["trusted_key"].as_str().unwrap(), "");
     let fields = subscribe(port, &board.topic("field"));
     let mut program = board.start();
-    assert_eq!(next_field(&fields)["model"]["version"], "2.0.0");
+    assert_eq!(next_field(&fields)["model"]["version"], "2.1.0");
 
     let publish = |onnx: Vec<u8>| {
         let file = here.join("new.onnx");
@@ -580,7 +580,7 @@ fn the_whole_way_from_the_workstation_to_a_board() {
             .unwrap()
             .contains("percentage points")
     );
-    let mut turns = vec!["2.0.0".to_owned()];
+    let mut turns = vec!["2.1.0".to_owned()];
     while turns.last().unwrap() != "2.0.2" || turns.len() < 5 {
         let judge = next_field(&fields)["model"]["version"]
             .as_str()
@@ -590,7 +590,7 @@ fn the_whole_way_from_the_workstation_to_a_board() {
             turns.push(judge);
         }
     }
-    assert_eq!(turns, ["2.0.0", "2.0.1", "2.0.2", "7.7.7", "2.0.2"]);
+    assert_eq!(turns, ["2.1.0", "2.0.1", "2.0.2", "7.7.7", "2.0.2"]);
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
 }

@@ -79,6 +79,8 @@ pub const METRICS: &str = "metrics.csv";
 pub const BEST: &str = "best.safetensors";
 /// See [`RUN`].
 pub const LAST: &str = "last.safetensors";
+/// The weights that a run began with, where those that stay are a blend with them.
+pub const BASE: &str = "base.safetensors";
 /// See [`RUN`].
 pub const TEST: &str = "test.json";
 
@@ -174,6 +176,29 @@ pub fn save_weights(store: &VarStore, path: &Path) -> Result<()> {
             .collect(),
         path,
     )
+}
+
+/// Blends the weights of `store` with those that the run began with ([`BASE`] in the folder): `share` of what it learnt. What is
+/// blended is kept as the run's best.
+///
+/// # Errors
+/// A file can't be read or written.
+pub fn blend(store: &VarStore, folder: &Path, share: f64) -> Result<()> {
+    let learnt: Vec<(String, Tensor)> = store
+        .variables()
+        .into_iter()
+        .map(|(name, learnt)| (name, learnt.detach().copy()))
+        .collect();
+    weights::read(&folder.join(BASE))?.load_into(store, true)?;
+    let variables = store.variables();
+    tch::no_grad(|| {
+        for (name, learnt) in learnt {
+            let mut variable = variables[&name].shallow_clone();
+            let blended = &variable * (1.0 - share) + learnt * share;
+            variable.copy_(&blended);
+        }
+    });
+    save_weights(store, &folder.join(BEST))
 }
 
 /// How far a run is.

@@ -10,6 +10,7 @@ use crate::calibrate_command::CalibrateArgs;
 use crate::compare::CompareArgs;
 use crate::crossval::CrossvalArgs;
 use crate::dataset::NIH_SUBJECT;
+use crate::error::bad_input;
 use crate::evaluate_command::EvaluateArgs;
 use crate::fetch::Fetch;
 use crate::ingest::IngestArgs;
@@ -187,4 +188,23 @@ pub struct Shares {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+impl Shares {
+    /// Of train, val and test.
+    ///
+    /// # Errors
+    /// They leave nothing to train on.
+    pub fn all(&self) -> anyhow::Result<[f64; 3]> {
+        let train = 1.0 - self.val - self.test;
+        let all = [train, self.val, self.test];
+        if !all.iter().all(|s| (0.0..=1.0).contains(s)) || train <= 0.0 {
+            return Err(bad_input!(
+                "--val {} and --test {} must be shares of the cells, together below 1",
+                self.val,
+                self.test
+            ));
+        }
+        Ok(all)
+    }
 }

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::checkpoint;
 use crate::cli::{Command, Data, Shares};
 use crate::dataset::Dataset;
-use crate::error::bad_input;
 use crate::export::{self, Naming};
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
@@ -116,15 +115,7 @@ pub fn open(data: &Data) -> Result<Dataset> {
 /// # Errors
 /// The shares leave nothing to train on.
 pub fn deal(dataset: &Dataset, shares: &Shares, by: SplitBy) -> Result<Split> {
-    let train = 1.0 - shares.val - shares.test;
-    let all = [train, shares.val, shares.test];
-    if !all.iter().all(|s| (0.0..=1.0).contains(s)) || train <= 0.0 {
-        return Err(bad_input!(
-            "--val {} and --test {} must be shares of the cells, together below 1",
-            shares.val,
-            shares.test
-        ));
-    }
+    let all = shares.all()?;
     let split = match by {
         SplitBy::Subject => Split::by_subject(dataset, all, shares.seed),
         SplitBy::Cell => Split::by_cell(dataset, all, shares.seed),

@@ -15,7 +15,7 @@ use crate::checkpoint::{self, Run};
 use crate::error::bad_input;
 use crate::evaluate::logits_of;
 use crate::onnx_graph::{self, Precision};
-use crate::site::{self, Site};
+use crate::site::Site;
 use crate::split::SplitBy;
 
 /// Seed of the card's self-test.
@@ -117,9 +117,9 @@ pub fn write_with(card: &ModelCard, graph: &mut ModelProto, out: &Path) -> Resul
 fn site(folder: &Path, run: &Run, decision: Decision) -> Result<Site> {
     let found = Site::read(folder, decision.threshold)?;
     let Some(mut site) = found else {
-        if folder.join(site::FILE).exists() {
+        if folder.join(checkpoint::TEST).exists() {
             tracing::warn!(
-                "{}: its figures were measured at another threshold than {}, so the card states none; \
+                "{}: its figures were not measured by this version at the threshold {}, so the card states none; \
                  `smearscope-train calibrate {}` measures them anew",
                 folder.display(),
                 decision.threshold,

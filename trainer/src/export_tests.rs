@@ -63,6 +63,7 @@ pub fn run_folder(folder: &Path, head: Head) -> (VarStore, DenseNet, InputSpec) 
             cached_views: 0,
             arithmetic: Arithmetic::F32,
             keep: Keep::Best,
+            blend: 1.0,
             patience: 1,
             seed: 1,
             augment: Augment::mild(),

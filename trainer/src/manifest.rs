@@ -30,7 +30,7 @@ pub struct Row {
     pub device: String,
     /// The pseudonym of its slide; empty where none was open.
     pub slide: String,
-    /// Whose cells must stay together in a split: site and slide, or where there is no slide, site, board and field.
+    /// Whose cells must stay together in a split: site and slide, or where there is no slide, site, board and day.
     pub group: String,
     /// The field that it was seen in.
     pub field: Uuid,
@@ -40,7 +40,9 @@ pub struct Row {
     pub reason: String,
     /// Of how many cells of its field it was drawn by lot; 1 without a lot.
     pub stands_for: u32,
-    /// Whether every cell that was kept of its field was decided on: only then the weights say something.
+    /// How many cells of its field were counted.
+    pub field_cells: u32,
+    /// Whether the rows of its field stand for all of these: only then the weights say something.
     pub complete: bool,
     /// What the model at work said.
     pub p_parasitized: f32,
@@ -48,6 +50,8 @@ pub struct Row {
     pub model_sha256: String,
     /// How unlike the cells before it it was.
     pub novelty: Option<f32>,
+    /// Where the decision was made: `board` or `label_studio`.
+    pub decided_on: String,
     /// The pseudonym of who decided; empty where nobody said.
     pub reviewer: String,
     /// When that was decided.
@@ -64,7 +68,7 @@ pub struct Row {
 
 impl Row {
     /// The row of a cell that was decided on; `None` of another one. `sha256` is that of its picture's bytes.
-    pub fn of(record: &ExportedCell, site: &str, sha256: String) -> Option<Self> {
+    pub fn of(record: &ExportedCell, site: &str, decided_on: &str, sha256: String) -> Option<Self> {
         let cell = &record.cell;
         let decision = cell.decision.as_ref()?;
         let class = class_of(decision.verdict);
@@ -74,7 +78,10 @@ impl Row {
             .map(ToString::to_string)
             .unwrap_or_default();
         let group = match slide.as_str() {
-            "" => format!("{site}/{}/{}", record.device, cell.field_id),
+            "" => {
+                let day = cell.captured_at.strftime("%Y-%m-%d");
+                format!("{site}/{}/{day}", record.device)
+            }
             slide => format!("{site}/{slide}"),
         };
         let [field_red, field_green, field_blue] = match cell.field_colour {
@@ -93,11 +100,13 @@ impl Row {
             field: cell.field_id,
             captured_at: cell.captured_at,
             reason: reason(cell.reason).to_owned(),
-            stands_for: cell.stands_for.max(1),
+            stands_for: cell.stands_for,
+            field_cells: cell.field_cells,
             complete: false,
             p_parasitized: cell.p_parasitized,
             model_sha256: cell.model.sha256.clone(),
             novelty: cell.novelty,
+            decided_on: decided_on.to_owned(),
             reviewer: decision.by.clone().map(String::from).unwrap_or_default(),
             decided_at: decision.at,
             stage: record.stage.clone().unwrap_or_default(),
@@ -186,10 +195,12 @@ pub(crate) mod tests {
             captured_at: Timestamp::UNIX_EPOCH,
             reason: "random".into(),
             stands_for,
+            field_cells: 0,
             complete,
             p_parasitized: 0.5,
             model_sha256: "00".into(),
             novelty: None,
+            decided_on: "board".into(),
             reviewer: String::new(),
             decided_at: Timestamp::UNIX_EPOCH,
             stage: String::new(),

@@ -126,6 +126,10 @@ pub struct Options {
     /// Which epoch's weights stay [best; with --replay: last].
     #[arg(long, value_enum)]
     pub keep: Option<Keep>,
+    /// How much of what was learnt goes into the weights that stay, the rest being --base; wants --keep last [1; with --replay:
+    /// 0.5].
+    #[arg(long, value_name = "SHARE")]
+    pub blend: Option<f64>,
     /// The random views [best: strong, tutorial: tutorial].
     #[arg(long, value_enum)]
     pub views: Option<Views>,
@@ -156,6 +160,7 @@ impl Options {
             rate: self.rate.or(Some(1e-3)),
             backbone_factor: self.backbone_factor.or(Some(1.0)),
             keep: self.keep.or(Some(Keep::Last)),
+            blend: self.blend.or(Some(0.5)),
             ..self.clone()
         }
     }
@@ -256,6 +261,7 @@ impl Options {
             },
             patience: self.patience,
             keep: self.keep.unwrap_or_default(),
+            blend: self.blend.unwrap_or(1.0),
             seed,
             augment: match views {
                 Views::Strong => Augment::strong(),
@@ -270,13 +276,23 @@ impl Options {
             ("--weight-decay", settings.weight_decay, f64::MAX),
             ("--clip", settings.clip, f64::MAX),
             ("--label-smoothing", settings.label_smoothing, 0.999),
+            ("--blend", settings.blend, 1.0),
         ] {
             if !(0.0..=most).contains(&value) || (name == "--rate" && value == 0.0) {
                 return Err(bad_input!(
                     "{name} {value} must be a positive number{}",
-                    if most < 1.0 { " below 1" } else { "" }
+                    match most {
+                        1.0 => ", at most 1",
+                        ..1.0 => " below 1",
+                        _ => "",
+                    }
                 ));
             }
+        }
+        if settings.blend < 1.0 && (self.base.is_none() || settings.keep != Keep::Last) {
+            return Err(bad_input!(
+                "--blend mixes what was learnt last with --base: give --base and --keep last, or leave it out"
+            ));
         }
         Ok(settings)
     }

@@ -3,7 +3,7 @@
 //! A board chooses the cells that it keeps, so among them doubtful ones abound. Each says how many cells of its field it speaks
 //! for ([`Kept::weight`](crate::dataset::Kept)), and by these weights the rates are those of all cells (D. G. Horvitz and
 //! D. J. Thompson, JASA 47 (1952) 663-685). They are stated as hits among as many independent cells as say as much (L. Kish,
-//! Survey Sampling, 1965: (Σw)² / Σw²), so that intervals made of them are no narrower than what is known.
+//! Survey Sampling, 1965: (Σw)² / Σw²). That cells of one slide are alike is not in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -32,6 +32,10 @@ pub struct Site {
     pub validation: Option<Validation>,
     /// What the cells look like; `None` where there are too few slides or people.
     pub reference: Option<Reference>,
+    /// How many of the slides or people would be called different by a reference that the others make; `None` where there are
+    /// too few.
+    #[serde(default)]
+    pub false_alarms: Option<usize>,
     /// The threshold that this is about.
     pub threshold: f64,
 }
@@ -49,9 +53,23 @@ impl Site {
             .map(|cell| (by_file[cell.file.as_str()], cell))
             .collect();
         let about = About::of(dataset, place, &judged);
+        // Chosen cells are not what a slide looks like.
+        let looks = match about.is_weighed {
+            true => looks(dataset, &judged, threshold)?,
+            false => Vec::new(),
+        };
+        let reference = Reference::of(&about.dataset, &looks);
+        if reference.is_none() && about.is_weighed {
+            tracing::warn!(
+                "{} slides or people are too few to tell what usual slides look like: boards with this model won't notice when \
+                 theirs are others",
+                looks.len()
+            );
+        }
         Ok(Self {
             validation: validation(dataset, &about, &judged, threshold),
-            reference: reference(dataset, &about, &judged, threshold)?,
+            reference,
+            false_alarms: Reference::false_alarms(&looks),
             threshold,
         })
     }
@@ -151,7 +169,13 @@ fn validation(
         }
         // Without weights these are the plain counts.
         let n = (sum * sum / squares).floor();
-        Rate::new((right / sum * n).round() as u64, n as u64)
+        let value = right / sum;
+        Some(Rate {
+            value,
+            // Rounding must add no hit, and its own error must cost none.
+            hits: (value * n + 1e-9) as u64,
+            n: n as u64,
+        })
     };
     let subjects: BTreeSet<&str> = judged.iter().map(|(_, c)| c.subject.as_str()).collect();
     let (sensitivity, specificity) = rate(true).zip(rate(false))?;
@@ -164,12 +188,8 @@ fn validation(
     })
 }
 
-fn reference(
-    dataset: &Dataset,
-    about: &About,
-    judged: &[(usize, &Judged)],
-    threshold: f64,
-) -> Result<Option<Reference>> {
+/// What the healthy cells of each slide or person look like.
+fn looks(dataset: &Dataset, judged: &[(usize, &Judged)], threshold: f64) -> Result<Vec<Looks>> {
     // Healthy cells, as the board sees them: those that are called so.
     let mut groups: BTreeMap<&str, Vec<(usize, f32)>> = BTreeMap::new();
     for (i, cell) in judged {
@@ -194,15 +214,7 @@ fn reference(
         }
         looks.push(group);
     }
-    let found = Reference::of(&about.dataset, &looks);
-    if found.is_none() {
-        tracing::warn!(
-            "{} slides or people are too few to tell what usual slides look like: boards with this model won't notice when theirs \
-             are others",
-            looks.len()
-        );
-    }
-    Ok(found)
+    Ok(looks)
 }
 
 #[cfg(test)]
@@ -239,7 +251,8 @@ mod tests {
         let v = site.validation.unwrap();
         assert_eq!((v.sensitivity.hits, v.sensitivity.n), (6, 6));
         // 98 of 99 cells, as sure as six cells by lot and some are.
-        assert_eq!((v.specificity.hits, v.specificity.n), (6, 6));
+        assert!((v.specificity.value - 98.0 / 99.0).abs() < 1e-12);
+        assert_eq!((v.specificity.hits, v.specificity.n), (5, 6));
         assert_eq!(v.dataset, "clinic, test subset");
         assert_eq!(v.devices, ["scope-1".parse().unwrap()]);
         assert_eq!(v.subjects, 6);
@@ -254,7 +267,6 @@ mod tests {
         let data = Dataset::open(dir.path(), &Regex::new(NIH_SUBJECT).unwrap()).unwrap();
         let cells = judged(&data, |_, truth| if truth { 0.9 } else { 0.1 });
         let site = Site::of(&data, "x", &cells, 0.5).unwrap();
-        assert_eq!(site.validation, None);
-        assert!(site.reference.is_some());
+        assert_eq!((site.validation, site.reference), (None, None));
     }
 }

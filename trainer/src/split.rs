@@ -81,14 +81,15 @@ struct Row {
 /// # Errors
 /// It can't be read.
 pub fn files(path: &Path) -> Result<Vec<String>> {
+    Ok(rows(path)?.into_iter().map(|row| row.file).collect())
+}
+
+fn rows(path: &Path) -> Result<Vec<Row>> {
     let mut reader = csv::Reader::from_path(path)
         .map_err(|e| bad_input!("{}: cannot read the split: {e}", path.display()))?;
     let rows = reader.deserialize::<Row>();
-    rows.map(|row| match row {
-        Ok(row) => Ok(row.file),
-        Err(e) => Err(bad_input!("{}: not a split CSV: {e}", path.display())),
-    })
-    .collect()
+    rows.map(|row| row.map_err(|e| bad_input!("{}: not a split CSV: {e}", path.display())))
+        .collect()
 }
 
 /// The subset of each sample of a data set, in its order.
@@ -197,6 +198,35 @@ impl Split {
             split.push(subset);
         }
         Ok(Self { subsets: split })
+    }
+
+    /// Keeps each subject where an earlier split has it, and deals the others by their shares as [`Split::by_subject`] does.
+    ///
+    /// # Errors
+    /// The earlier split can't be read, or has a subject in two subsets.
+    pub fn kept(path: &Path, dataset: &Dataset, shares: [f64; 3], seed: u64) -> Result<Self> {
+        let mut of_subject: HashMap<String, Subset> = HashMap::new();
+        for row in rows(path)? {
+            let subset = *of_subject.entry(row.subject.clone()).or_insert(row.subset);
+            if subset != row.subset {
+                return Err(bad_input!(
+                    "{}: subject {} is in two subsets",
+                    path.display(),
+                    row.subject
+                ));
+            }
+        }
+        let known = |i: &usize| of_subject.contains_key(&dataset.samples[*i].subject);
+        let (_, new): (Vec<usize>, Vec<usize>) = (0..dataset.samples.len()).partition(known);
+        let dealt = Self::by_subject(&dataset.only(&new), shares, seed);
+        let mut dealt = dealt.subsets.into_iter();
+        let subsets = dataset.samples.iter().map(|sample| {
+            let old = of_subject.get(&sample.subject).copied();
+            old.or_else(|| dealt.next()).unwrap_or(Subset::Train)
+        });
+        Ok(Self {
+            subsets: subsets.collect(),
+        })
     }
 
     /// The same split with the subsets of samples that come behind those of the data set.

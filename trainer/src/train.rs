@@ -83,10 +83,19 @@ pub struct Settings {
     /// Which epoch's weights stay.
     #[serde(default)]
     pub keep: Keep,
+    /// The weights that stay are so much of what was learnt, and for the rest those that the run began with; 1 for all that was
+    /// learnt. Averages of both keep what the first knew of other data and hardly lose what was learnt (M. Wortsman et al.,
+    /// CVPR 2022).
+    #[serde(default = "all")]
+    pub blend: f64,
     /// Seeds the weights, the order and the views.
     pub seed: u64,
     /// The random views.
     pub augment: Augment,
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 /// One line of `metrics.csv`.

@@ -46,6 +46,10 @@ pub struct TrainArgs {
     /// A split CSV of `split`; without it one is made.
     #[arg(long)]
     pub split: Option<PathBuf>,
+    /// The split of an earlier run on fewer cells of these: whose cells were tested on then stays so, and only who is new is
+    /// dealt.
+    #[arg(long, value_name = "CSV", conflicts_with = "split")]
+    pub keep_split: Option<PathBuf>,
     /// How much goes where, where no split is given.
     #[command(flatten)]
     pub shares: Shares,
@@ -79,7 +83,10 @@ pub fn run(args: &TrainArgs) -> Result<Option<Metrics>> {
     };
     let split = match (&args.split, by) {
         (Some(path), _) => Split::read(path, &dataset, by)?,
-        (None, by) => deal(&dataset, &args.shares, by)?,
+        (None, by) => match &args.keep_split {
+            Some(old) => Split::kept(old, &dataset, args.shares.all()?, args.shares.seed)?,
+            None => deal(&dataset, &args.shares, by)?,
+        },
     };
     if by == SplitBy::Cell {
         tracing::warn!(
@@ -124,16 +131,14 @@ pub fn start(
     let store = VarStore::new(machine.device);
     let classes = dataset.classes.len() as i64;
     let net = DenseNet::new(&store.root(), run.architecture, run.head, classes);
-    let (mut reference, mut lineage) = (None, Vec::new());
+    let (mut of_base, mut lineage) = (None, Vec::new());
     let parent = match (&options.weights, &options.base) {
         (Some(weights), _) => Some(begin_with(weights, &store, false)?),
         (None, Some(base)) => {
             let card = card_of_base(base, dataset)?;
             let sha256 = begin_with(base, &store, true)?;
-            reference = card.crop.stain_reference();
-            let itself = card.ancestor(&sha256);
-            lineage = card.lineage;
-            lineage.push(itself);
+            of_base = Some(card.crop.stain_reference());
+            lineage = card.chain(&sha256);
             Some(sha256)
         }
         (None, None) => None,
@@ -143,8 +148,8 @@ pub fn start(
         lineage,
         replay,
         // What the base was taught to see cells by stays: else its weights would be shown other colours than they know.
-        typical_cell: match reference {
-            Some(colour) => Some(colour),
+        typical_cell: match of_base {
+            Some(reference) => reference,
             None => typical_cell(dataset, &split.indices(Subset::Train))?,
         },
         ..run
@@ -154,6 +159,9 @@ pub fn start(
     // Before anything is written: somebody else may be in their first epoch there.
     let _lock = lock(out)?;
     checkpoint::write_whole(&out.join(checkpoint::SPLIT), &split.to_csv(dataset)?)?;
+    if run.settings.blend < 1.0 {
+        checkpoint::save_weights(&store, &out.join(checkpoint::BASE))?;
+    }
     to_its_end(&run, out, dataset, split, store, net, &machine, false)
 }
 
@@ -261,6 +269,9 @@ fn to_its_end(
 ) -> Result<Option<Metrics>> {
     memory::guarded(&memory::smaller_batch(run.settings.batch), || {
         train::train(run, dataset, split, &store, &mut net, out, machine, resume)?;
+        if run.settings.blend < 1.0 {
+            checkpoint::blend(&store, out, run.settings.blend)?;
+        }
         plot::write_training(out)?;
         // A target that was changed by `calibrate` since stays.
         let target = Calibration::read(out)?.map_or(run.target, |chosen| chosen.target);
@@ -310,6 +321,7 @@ fn refuse_occupied(out: &Path) -> Result<()> {
         checkpoint::RUN,
         checkpoint::LAST,
         checkpoint::BEST,
+        checkpoint::BASE,
         LOCK,
     ];
     for entry in entries {

@@ -58,6 +58,12 @@ pub fn run(args: &ValidateArgs) -> Result<()> {
     if indices.is_empty() {
         return Err(bad_input!("the split has no sample for {}", args.subset));
     }
+    if args.split.is_none() && !model.card().lineage.is_empty() {
+        tracing::warn!(
+            "{} was made from another model: what it has learnt from must not be among these cells, or its rates flatter",
+            args.model.display()
+        );
+    }
     let evaluation = evaluate_model(&model, &dataset, &indices)?;
     let name = args
         .data
@@ -72,19 +78,26 @@ pub fn run(args: &ValidateArgs) -> Result<()> {
     let threshold = evaluation.decision.threshold;
     let site = Site::of(&dataset, &place, &evaluation.cells, threshold)?;
     let mut card = model.card().clone();
-    card.lineage.push(card.ancestor(model.sha256()));
+    card.lineage = card.chain(model.sha256());
     card.version.clone_from(&args.model_version);
     card.parent = Some(model.sha256().to_owned());
     card.created = jiff::Timestamp::now();
+    if site.validation.is_none() && site.reference.is_none() {
+        return Err(bad_input!(
+            "{}: gives neither rates nor a picture of what usual slides look like, so there is nothing to write into a card",
+            args.data.data.display()
+        ));
+    }
     card.validation = site.validation;
-    card.reference = site.reference;
+    card.reference = site.reference.or(card.reference);
     let bytes = std::fs::read(&args.model)
         .map_err(|e| bad_input!("{}: the model cannot be read: {e}", args.model.display()))?;
     let mut graph = ModelProto::decode(bytes.as_slice())
         .map_err(|e| bad_input!("{}: is no ONNX file: {e}", args.model.display()))?;
     write_with(&card, &mut graph, &args.out)?;
     if args.json {
-        println!("{}", json!({"onnx": args.out, "card": card}));
+        let line = json!({"onnx": args.out, "card": card, "false_alarms": site.false_alarms});
+        println!("{line}");
         return Ok(());
     }
     println!("{}: {} {}", args.out.display(), card.name, card.version);
@@ -101,6 +114,12 @@ pub fn run(args: &ValidateArgs) -> Result<()> {
             v.specificity.n
         ),
         None => println!("  no rates (see above)"),
+    }
+    if let (Some(alarms), Some(reference)) = (site.false_alarms, &card.reference) {
+        println!(
+            "  drift: of these {} slides or people {alarms} would be called different by a reference that the others make",
+            reference.groups
+        );
     }
     for range in card
         .reference

@@ -74,6 +74,10 @@ pub struct KeptCell {
     /// was found among kept cells speaks for all cells of their fields.
     #[serde(default = "itself")]
     pub stands_for: u32,
+    /// How many cells of its field were counted: where all that was kept of a field is at hand, it stands for so many together.
+    /// 0 where that was not noted.
+    #[serde(default)]
+    pub field_cells: u32,
     /// How far it is, in what the network sees, from the cells that this board saw before: 1 is usual. `null` where that can't
     /// be told.
     #[serde(default)]

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::ModelRef;
 use super::brief::brief;
+use crate::model_card::Ancestor;
 use crate::topic::DeviceId;
 
 /// The most bytes of a chunk of a model.
@@ -294,6 +295,10 @@ pub struct KeptModel {
 pub struct ModelHistory {
     /// What happened, the newest last.
     pub events: Vec<ModelEvent>,
+    /// Where the model that decides comes from: the models that it was made from, the first one first, and itself last. Empty
+    /// where its card can't be read.
+    #[serde(default)]
+    pub chain: Vec<Ancestor>,
 }
 
 /// What can happen with a model.
@@ -325,6 +330,10 @@ pub struct ModelEvent {
     pub model: Option<String>,
     /// Why; `null` where there is nothing to say.
     pub reason: Option<String>,
+    /// Who handed it out: the id of the key that has signed it, as minisign shows it; `null` where it was not signed, or not
+    /// with this event.
+    #[serde(default)]
+    pub signed_by: Option<String>,
 }
 
 #[cfg(test)]

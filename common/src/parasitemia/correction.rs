@@ -61,6 +61,11 @@ impl Known {
             return None;
         }
         let [hits, n] = [rate.hits, rate.n].map(|count| count as f64);
+        // A weighted rate lies between two whole numbers of hits.
+        let hits = match (hits..hits + 1.0).contains(&(rate.value * n)) {
+            true => rate.value * n,
+            false => hits,
+        };
         let moved = (hits + 1.0) / (n + 2.0);
         Some(Self {
             observed: hits / n,

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use minisign_verify::{PublicKey, Signature};
 use serde::Deserialize;
 use smearscope_common::topic::DeviceId;
@@ -83,6 +85,13 @@ impl TryFrom<String> for TrustedKey {
 }
 
 impl TrustedKey {
+    /// The id of the key, as minisign shows it: eight bytes behind the two that name the kind, the last one first.
+    pub fn id(&self) -> String {
+        let bytes = STANDARD.decode(&self.text).unwrap_or_default();
+        let id = bytes.get(2..10).unwrap_or_default();
+        id.iter().rev().map(|byte| format!("{byte:02X}")).collect()
+    }
+
     /// Checks a signature of these bytes: both kinds are as good, the old one, of the whole file, and that of its hash.
     ///
     /// # Errors

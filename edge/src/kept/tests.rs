@@ -43,6 +43,7 @@ pub fn field(seq: u64, slide: Option<&str>) -> KeptField {
             sha256: "00".into(),
         },
         colour: Some([150.0, 120.5, 130.0]),
+        counted: 90,
     }
 }
 

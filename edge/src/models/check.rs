@@ -126,8 +126,17 @@ pub struct Checked {
     pub model: Model,
     /// Its file's hash.
     pub hash: ModelHash,
-    /// When it was signed.
-    pub signed_at: Timestamp,
+    /// By whom and when it was signed.
+    pub signed: Signed,
+}
+
+/// A signature that a board goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The id of the key that made it.
+    pub by: String,
 }
 
 impl Demands {
@@ -163,7 +172,7 @@ impl Demands {
         signature: &str,
         newest: Option<Timestamp>,
     ) -> Result<Checked, Refusal> {
-        let signed_at = self.check_signature(onnx, signature, newest)?;
+        let signed = self.check_signature(onnx, signature, newest)?;
         let model = Model::load(onnx)?;
         let architecture = &model.card().architecture;
         if !architecture.starts_with("densenet") || model.fused_blocks() == 0 {
@@ -175,7 +184,7 @@ impl Demands {
         Ok(Checked {
             model,
             hash,
-            signed_at,
+            signed,
         })
     }
 
@@ -188,16 +197,19 @@ impl Demands {
         onnx: &[u8],
         signature: &str,
         newest: Option<Timestamp>,
-    ) -> Result<Timestamp, Refusal> {
+    ) -> Result<Signed, Refusal> {
         if self.keys.is_empty() {
             return Err(Refusal::NoKeys);
         }
         let signature = Signature::decode(signature).map_err(Refusal::NotSigned)?;
-        let is_of = |key: &TrustedKey| key.verify(onnx, &signature).is_ok();
-        if !self.keys.iter().any(is_of) {
+        let is_of = |key: &&TrustedKey| key.verify(onnx, &signature).is_ok();
+        let Some(key) = self.keys.iter().find(is_of) else {
             return Err(Refusal::Signature(self.keys.len()));
-        }
-        Ok(self.note(&signature, newest)?.signed_at)
+        };
+        Ok(Signed {
+            at: self.note(&signature, newest)?.signed_at,
+            by: key.id(),
+        })
     }
 
     fn note(

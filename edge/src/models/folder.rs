@@ -183,6 +183,7 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::tests::signed;
     use super::*;
     use jiff::Timestamp;
     use smearscope_common::message::ModelRef;
@@ -198,7 +199,7 @@ mod tests {
             version: n.to_string(),
             sha256: hash(n).to_string(),
         };
-        state.take(&model, &hash(n), 1, Timestamp::UNIX_EPOCH);
+        state.take(&model, &hash(n), 1, &signed(Timestamp::UNIX_EPOCH));
         true
     }
 

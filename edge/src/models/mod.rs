@@ -24,12 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smearscope_common::engine::Model;
 use smearscope_common::message::{ModelEventKind, ModelHash, ModelRef, ModelUpdate};
+use smearscope_common::model_card::Ancestor;
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tracing::{error, info};
 
 use crate::model;
 
-pub use check::{Demands, Refusal};
+pub use check::{Demands, Refusal, hash_of};
 pub use chunks::Chunks;
 pub use folder::Folder;
 pub use told::list_of;
@@ -91,6 +92,8 @@ struct Inner {
     record: Record,
     /// What the analysis works with.
     at_work: ModelRef,
+    /// Where that comes from.
+    chain: Vec<Ancestor>,
     /// What it is to take before the next field.
     next: Option<Arc<Model>>,
     watch: Option<Watch>,
@@ -105,11 +108,13 @@ impl Models {
         demands: Demands,
         record: Record,
         at_work: ModelRef,
+        chain: Vec<Ancestor>,
     ) -> Self {
         let watched = record.state.watch;
         let inner = Inner {
             record,
             at_work,
+            chain,
             next: None,
             watch: watched.map(|_| Watch::new(demands.watch)),
             update: None,
@@ -143,7 +148,7 @@ impl Models {
             version: "1".into(),
             sha256: "00".into(),
         };
-        Self::with(None, false, demands, Record::default(), at_work)
+        Self::with(None, false, demands, Record::default(), at_work, Vec::new())
     }
 
     /// Tells when the model that decides, its watch, or the desired one has changed.
@@ -161,6 +166,7 @@ impl Models {
         let mut inner = self.inner();
         let model = inner.next.take()?;
         inner.at_work = model.reference();
+        inner.chain = model.card().chain(model.sha256());
         inner.watch = inner
             .record
             .state

@@ -88,7 +88,8 @@ impl Models {
         model: Model,
         before: Option<Model>,
     ) -> (Self, AtWork) {
-        let models = Self::with(folder, is_fixed, demands, record, model.reference());
+        let chain = model.card().chain(model.sha256());
+        let models = Self::with(folder, is_fixed, demands, record, model.reference(), chain);
         let at_work = AtWork {
             model: Arc::new(model),
             before: before.map(Arc::new),

@@ -68,7 +68,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::tests::hash;
+    use super::super::state::tests::{hash, signed};
     use super::*;
     use jiff::Timestamp;
     use smearscope_common::message::{ModelEventKind, ModelRef};
@@ -82,7 +82,7 @@ mod tests {
                 version: n.to_string(),
                 sha256: hash(n).to_string(),
             };
-            state.take(&model, &hash(n), 1, Timestamp::UNIX_EPOCH);
+            state.take(&model, &hash(n), 1, &signed(Timestamp::UNIX_EPOCH));
             state.stood();
             true
         }

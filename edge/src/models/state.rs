@@ -11,6 +11,8 @@ use smearscope_common::message::{
     ModelEvent, ModelEventKind, ModelHash, ModelOrigin, ModelRef, ModelUpdate, UpdateState,
 };
 
+use super::check::Signed;
+
 /// The form of what is written.
 pub const SCHEMA: &str = "smearscope.models/1";
 /// How many models stay to go back to, besides the one that decides.
@@ -74,8 +76,8 @@ impl Default for State {
 
 impl State {
     /// Takes a model that was checked: it decides, and its watch begins.
-    pub fn take(&mut self, model: &ModelRef, hash: &ModelHash, size: u64, signed_at: Timestamp) {
-        self.signed_at = Some(signed_at);
+    pub fn take(&mut self, model: &ModelRef, hash: &ModelHash, size: u64, signed: &Signed) {
+        self.signed_at = Some(signed.at);
         self.models.insert(hash.clone(), model.clone());
         let taken = Some(hash.clone());
         if self.current != taken {
@@ -91,6 +93,9 @@ impl State {
             self.current = taken;
             self.watch = (!has_stood).then(Trial::default);
             self.note(ModelEventKind::Taken, hash, None);
+            if let Some(event) = self.history.last_mut() {
+                event.signed_by = Some(signed.by.clone());
+            }
         }
         self.update = Some(ModelUpdate {
             sha256: hash.clone(),
@@ -146,6 +151,7 @@ impl State {
             sha256: hash.clone(),
             model: model.map(|model| format!("{} {}", model.name, model.version)),
             reason,
+            signed_by: None,
         });
         let too_many = self.history.len().saturating_sub(REMEMBERED);
         self.history.drain(..too_many);
@@ -194,6 +200,13 @@ pub(crate) mod tests {
         format!("{n:02x}").repeat(32).parse().unwrap()
     }
 
+    pub(crate) fn signed(at: Timestamp) -> Signed {
+        Signed {
+            at,
+            by: "0123456789ABCDEF".into(),
+        }
+    }
+
     fn take(state: &mut State, n: u8) {
         let model = ModelRef {
             name: "m".into(),
@@ -201,7 +214,7 @@ pub(crate) mod tests {
             sha256: hash(n).to_string(),
         };
         let at = Timestamp::from_second(i64::from(n)).unwrap();
-        state.take(&model, &hash(n), 9, at);
+        state.take(&model, &hash(n), 9, &signed(at));
     }
 
     #[test]
@@ -236,7 +249,7 @@ pub(crate) mod tests {
         let before = state.before.clone();
         let model = state.models[&hash(1)].clone();
         let later = Timestamp::from_second(9).unwrap();
-        state.take(&model, &hash(1), 9, later);
+        state.take(&model, &hash(1), 9, &signed(later));
         assert_eq!((state.signed_at, &state.before), (Some(later), &before));
         assert_eq!(state.watch, None);
         assert_eq!(state.update.unwrap().state, UpdateState::Installed);

@@ -16,7 +16,7 @@ use crate::model;
 
 const PROGRAM: &[u8] = include_bytes!("../../models/default.onnx");
 /// Its card's version, and that of another model.
-const NEW: (&str, &str) = ("\"version\":\"2.0.0\"", "\"version\":\"2.0.1\"");
+const NEW: (&str, &str) = ("\"version\":\"2.1.0\"", "\"version\":\"2.0.1\"");
 
 /// The program's model with other words of the same length in its card.
 pub fn edited(edits: &[(&str, &str)]) -> Vec<u8> {
@@ -105,7 +105,7 @@ fn a_signed_model_is_taken_watched_and_stays() {
     let taken = install(&models, &new, 5).unwrap();
     assert_eq!(taken.version, "2.0.1");
     // It decides from the next field on, not before.
-    assert_eq!(models.at_work().version, "2.0.0");
+    assert_eq!(models.at_work().version, "2.1.0");
     assert_eq!(
         message(&models).update.unwrap().state,
         UpdateState::Switching
@@ -264,7 +264,7 @@ fn a_model_that_fails_is_left_at_once_and_its_order_is_not_followed_again() {
     let signature = signed(&new, &keys()[0], "timestamp:5");
     let desired = DesiredModel {
         schema: None,
-        sha256: check::hash_of(&new),
+        sha256: hash_of(&new),
         size: new.len() as u64,
         signature: signature.clone(),
         url: None,
@@ -306,7 +306,7 @@ fn a_command_that_comes_late_takes_nothing_back() {
     let (models, _at_work) = opened(dir.path());
     assert!(models.roll_back(None).is_err());
     let new = edited(&[NEW]);
-    let hash = check::hash_of(&new);
+    let hash = hash_of(&new);
     install(&models, &new, 1).unwrap();
     let other: ModelHash = "00".repeat(32).parse().unwrap();
     assert!(models.roll_back(Some(&other)).is_err());
@@ -344,10 +344,10 @@ fn a_damaged_file_makes_way_for_the_model_before() {
     models.next().unwrap();
     models.judged(&field(1, 1));
     models.judged(&field(1, 1));
-    let newer = edited(&[("\"version\":\"2.0.0\"", "\"version\":\"2.0.2\"")]);
+    let newer = edited(&[("\"version\":\"2.1.0\"", "\"version\":\"2.0.2\"")]);
     install(&models, &newer, 2).unwrap();
     drop(models);
-    let file = dir.path().join(format!("{}.onnx", check::hash_of(&newer)));
+    let file = dir.path().join(format!("{}.onnx", hash_of(&newer)));
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[9_000_000] ^= 1;
     std::fs::write(&file, bytes).unwrap();
@@ -364,7 +364,7 @@ fn damaged_files_on_a_disk_that_can_t_be_written_leave_the_programs_model() {
     let (models, _at_work) = opened(dir.path());
     for (second, version) in [(1, "2.0.1"), (2, "2.0.2")] {
         let to = format!("\"version\":\"{version}\"");
-        installed(&models, &edited(&[("\"version\":\"2.0.0\"", &to)]), second);
+        installed(&models, &edited(&[("\"version\":\"2.1.0\"", &to)]), second);
         models.next().unwrap();
         models.judged(&field(1, 1));
         models.judged(&field(1, 1));
@@ -441,7 +441,7 @@ fn power_cut_child() {
     models.next();
     models.judged(&field(1, 1));
     models.judged(&field(1, 1));
-    let newer = edited(&[("\"version\":\"2.0.0\"", "\"version\":\"2.0.2\"")]);
+    let newer = edited(&[("\"version\":\"2.1.0\"", "\"version\":\"2.0.2\"")]);
     install(&models, &newer, second()).unwrap();
     models.next();
     models.failed("NaN");
@@ -483,7 +483,7 @@ fn a_power_cut_between_any_two_writes_leaves_a_model_that_works() {
                     .unwrap()
                     .model(hash)
                     .unwrap();
-                assert_eq!(check::hash_of(&bytes), *hash, "{place}:{times}");
+                assert_eq!(hash_of(&bytes), *hash, "{place}:{times}");
             }
             let wanted = reference_of(&state, &state.current);
             assert_eq!(at_work.model.reference(), wanted, "{place}:{times}");
@@ -495,7 +495,7 @@ fn a_power_cut_between_any_two_writes_leaves_a_model_that_works() {
                 "{place}:{times}"
             );
             // And it goes on from there.
-            let new = edited(&[("\"version\":\"2.0.0\"", "\"version\":\"2.0.3\"")]);
+            let new = edited(&[("\"version\":\"2.1.0\"", "\"version\":\"2.0.3\"")]);
             install(&models, &new, 9_999).unwrap();
         }
     }

@@ -26,10 +26,12 @@ impl Models {
         list_of(&inner.record.state)
     }
 
-    /// What happened with models, the newest last.
+    /// What happened with models, the newest last, and where the one that decides comes from.
     pub fn history(&self) -> ModelHistory {
+        let inner = self.inner();
         ModelHistory {
-            events: self.inner().record.state.history.clone(),
+            events: inner.record.state.history.clone(),
+            chain: inner.chain.clone(),
         }
     }
 

@@ -165,8 +165,9 @@ pub fn install(
     let Checked {
         model,
         hash,
-        signed_at,
+        signed,
     } = demands.check(onnx, signature, newest)?;
+    let signed_at = signed.at;
     // Checking takes seconds: somebody else may have installed a newer one meanwhile.
     let mut overtaken = None;
     let state = folder.change(|state| {
@@ -178,7 +179,7 @@ pub fn install(
         if !state.models.contains_key(&hash) {
             folder.keep(&hash, onnx, signature)?;
         }
-        state.take(&model.reference(), &hash, onnx.len() as u64, signed_at);
+        state.take(&model.reference(), &hash, onnx.len() as u64, &signed);
         Ok(true)
     })?;
     if let Some(newest) = overtaken {

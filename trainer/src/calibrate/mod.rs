@@ -241,6 +241,17 @@ pub fn calibrate_run(
         .iter()
         .map(|i| weight(i).unwrap_or(1))
         .collect();
+    let is_chosen = |&i: &usize| {
+        let kept = dataset.samples[i].kept.as_ref();
+        kept.is_some_and(|kept| kept.weight.is_none())
+    };
+    if crops.samples.iter().any(is_chosen) {
+        notes.push(
+            "Not all cells that were kept of these fields were decided on, so doubtful ones abound among the validation cells, and \
+             the threshold is higher than it need be."
+                .to_owned(),
+        );
+    }
     let mut calibration = calibrate(&logits, &crops.labels, &weights, positive, target)?;
     calibration.notes.extend(notes);
     calibration.write(folder)?;

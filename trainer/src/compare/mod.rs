@@ -6,7 +6,7 @@
 mod figures;
 mod pairs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ use crate::checkpoint::write_whole;
 use crate::dataset::{Dataset, NIH_SUBJECT};
 use crate::error::bad_input;
 use crate::evaluate::{evaluate_model, load_model};
-use crate::split::{Split, SplitBy, Subset};
+use crate::split::{self, Split, SplitBy, Subset};
 pub use figures::{Figures, Interval};
 use pairs::{Pair, Pairs};
 
@@ -167,7 +167,14 @@ fn compare(args: &CompareArgs) -> Result<Comparison> {
     let mut notes = Vec::new();
     for path in &args.data {
         let dataset = Dataset::open(path, &args.subject_pattern)?;
-        let indices = chosen(&dataset, args)?;
+        let (indices, is_split) = chosen(&dataset, args)?;
+        if !is_split {
+            notes.push(format!(
+                "All cells of {} were judged: no --split names its files. Where a model has learnt from some of them, that model \
+                 looks better than it is.",
+                path.display()
+            ));
+        }
         tracing::info!("{}: {} cells", path.display(), indices.len());
         let [of_old, of_new] = [&old, &new].map(|model| evaluate_model(model, &dataset, &indices));
         let place = path.file_name().unwrap_or_default().to_string_lossy();
@@ -210,30 +217,29 @@ fn compare(args: &CompareArgs) -> Result<Comparison> {
     })
 }
 
-/// The cells of a data set to judge: a subset by the first split that names its files, else all.
-fn chosen(dataset: &Dataset, args: &CompareArgs) -> Result<Vec<usize>> {
-    let mut trouble = None;
+/// The cells of a data set to judge: a subset by the split that names its files, else all, and whether there was none.
+fn chosen(dataset: &Dataset, args: &CompareArgs) -> Result<(Vec<usize>, bool)> {
     for path in &args.split {
-        match Split::read(path, dataset, SplitBy::Cell) {
-            Ok(split) => {
-                let indices = split.indices(args.subset);
-                if indices.is_empty() {
-                    return Err(bad_input!(
-                        "{}: has no cell for {}",
-                        path.display(),
-                        args.subset
-                    ));
-                }
-                return Ok(indices);
-            }
-            Err(e) => trouble = Some(e),
+        let named: HashSet<String> = split::files(path)?.into_iter().collect();
+        if !dataset
+            .samples
+            .iter()
+            .any(|sample| named.contains(&sample.file))
+        {
+            continue;
         }
+        // One that names only a part of them is of an earlier time: nobody knows what became of the others since.
+        let indices = Split::read(path, dataset, SplitBy::Cell)?.indices(args.subset);
+        if indices.is_empty() {
+            return Err(bad_input!(
+                "{}: has no cell for {}",
+                path.display(),
+                args.subset
+            ));
+        }
+        return Ok((indices, true));
     }
-    match trouble {
-        // With as many splits as data sets each was meant for one.
-        Some(e) if args.split.len() >= args.data.len() => Err(e),
-        _ => Ok((0..dataset.samples.len()).collect()),
-    }
+    Ok(((0..dataset.samples.len()).collect(), false))
 }
 
 fn named(model: &Model) -> Named {

@@ -26,14 +26,24 @@ pub struct Card {
 }
 
 /// The database in a folder of a card, or in one below it; `None` where there is none.
-pub fn database_in(folder: &Path) -> Option<PathBuf> {
-    let here = folder.join(CELLS_FILE);
-    if here.is_file() {
-        return Some(here);
-    }
-    let mut found = files::below(folder).ok()?;
+///
+/// # Errors
+/// There are several, or the folder can't be listed.
+pub fn database_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let mut found = files::below(folder)?;
     found.retain(|file| file.file_name().is_some_and(|name| name == CELLS_FILE));
-    found.into_iter().next()
+    if found.len() > 1 {
+        let paths: Vec<String> = found
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        return Err(bad_input!(
+            "{}: holds the cells of several boards ({}); give one board's folder at a time",
+            folder.display(),
+            paths.join(", ")
+        ));
+    }
+    Ok(found.pop())
 }
 
 impl Card {

@@ -15,7 +15,8 @@ use crate::files;
 
 /// The cells below a folder.
 pub struct Folder {
-    cells: BTreeMap<Uuid, Vec<(Part, PathBuf)>>,
+    /// By where they lie: two exports below one folder may have the same cell, at different times.
+    cells: BTreeMap<(PathBuf, Uuid), Vec<(Part, PathBuf)>>,
     damaged: u64,
 }
 
@@ -25,11 +26,12 @@ impl Folder {
     /// # Errors
     /// It can't be listed, or there is no cell in it.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut cells: BTreeMap<Uuid, Vec<(Part, PathBuf)>> = BTreeMap::new();
+        let mut cells: BTreeMap<_, Vec<(Part, PathBuf)>> = BTreeMap::new();
         for file in files::below(path)? {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             if let Some((id, part)) = Part::of(&name) {
-                cells.entry(id).or_default().push((part, file));
+                let folder = file.parent().unwrap_or(path).to_owned();
+                cells.entry((folder, id)).or_default().push((part, file));
             }
         }
         if cells.is_empty() {
@@ -44,7 +46,7 @@ impl Folder {
 
 impl Source for Folder {
     fn each(&mut self, take: &mut dyn FnMut(Cell) -> Result<()>) -> Result<()> {
-        for (id, files) in &self.cells {
+        for ((_, id), files) in &self.cells {
             let mut pieces = Pieces::default();
             let mut trouble = None;
             for (part, path) in files {

@@ -13,8 +13,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use smearscope_common::exported::{ExportedCell, Part, Pseudonyms};
-use smearscope_common::message::{Decision, Label};
+use smearscope_common::exported::{ExportedCell, Part};
+use smearscope_common::message::{Decision, Label, Reviewer};
 use uuid::Uuid;
 
 use super::folder::Folder;
@@ -36,8 +36,6 @@ const STAGE: &str = "stage";
 const IMAGE: &str = "image";
 /// The kinds of parasite that are asked for, as the board's own figures name them.
 const STAGES: [&str; 4] = ["ring", "trophozoite", "schizont", "gametocyte"];
-/// Of the pseudonyms of Label Studio's users.
-const KEY: &[u8] = b"Label Studio: numbers of its users";
 
 /// Arguments of `export-labels`.
 #[derive(Debug, Args)]
@@ -298,6 +296,8 @@ impl Source for Labelled {
     fn each(&mut self, take: &mut dyn FnMut(Cell) -> Result<()>) -> Result<()> {
         let Self { said, cells, .. } = self;
         cells.each(&mut |mut cell| {
+            // What the page says of it is the board's to tell.
+            cell.record.cell.decision = None;
             if let Some(Said { decision, stage }) = said.remove(&cell.record.cell.id) {
                 cell.record.cell.decision = Some(decision);
                 cell.record.stage = stage;
@@ -309,6 +309,10 @@ impl Source for Labelled {
             self.damaged += 1;
         }
         Ok(())
+    }
+
+    fn decided_on(&self) -> &'static str {
+        "label_studio"
     }
 
     fn damaged(&self) -> u64 {
@@ -352,8 +356,8 @@ fn said_of(task: &Exported) -> Result<Option<Said>> {
         };
         let by = match &annotation.completed_by {
             serde_json::Value::Null => None,
-            // An export may name people by their mail addresses.
-            user => Some(Pseudonyms::new(KEY).reviewer(&user.to_string())),
+            // It may be a mail address; a pseudonym is made of it where it is taken in.
+            user => Reviewer::try_from(user.to_string()).ok(),
         };
         let stage = chosen(STAGE).filter(|_| verdict == Label::Parasitized);
         return Ok(Some(Said {

@@ -19,8 +19,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use smearscope_common::exported::{ExportedCell, Pseudonyms};
+use smearscope_common::exported::{ExportedCell, KEY_FILE, Pseudonyms};
 use smearscope_common::image::{RgbImage, encode_png};
+use smearscope_common::topic::DeviceId;
 use uuid::Uuid;
 
 use crate::checkpoint::write_whole;
@@ -46,9 +47,9 @@ pub struct From {
     /// The folder of exported cells that the tasks of a Label Studio export were made of.
     #[arg(long, value_name = "DIR")]
     pub cells: Option<PathBuf>,
-    /// The board whose card it is.
-    #[arg(long, value_name = "ID", default_value = "card")]
-    pub device: smearscope_common::topic::DeviceId,
+    /// The board whose card it is, by its name in `[device]`: on that board the site's rates will correct a count.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<DeviceId>,
     /// A file whose first line is the key of the pseudonyms of a card's slides; without it, the board's own key on that card.
     #[arg(long, value_name = "FILE")]
     pub pseudonym_key_file: Option<PathBuf>,
@@ -72,16 +73,18 @@ impl From {
             )?));
         }
         if path.is_dir() {
-            if let Some(database) = card::database_in(path) {
+            if let Some(database) = card::database_in(path)? {
+                let device = self.device.clone().ok_or_else(|| {
+                    bad_input!(
+                        "{}: is a board's card, and doesn't say which: give the board's name with --device",
+                        path.display()
+                    )
+                })?;
                 let key = self.pseudonym_key_file.as_deref();
                 let key = key.map(|file| Secret::from_file(file, "the key of the pseudonyms"));
                 let key = key.transpose()?;
                 let pseudonyms = key.map(|key| Pseudonyms::new(key.expose().trim()));
-                return Ok(Box::new(card::Card::open(
-                    &database,
-                    self.device.clone(),
-                    pseudonyms,
-                )?));
+                return Ok(Box::new(card::Card::open(&database, device, pseudonyms)?));
             }
             return Ok(Box::new(folder::Folder::open(path)?));
         }
@@ -219,7 +222,8 @@ fn print(done: &Ingested, out: &Path) {
 /// The source fails, or the folder can't be written. What was written before that is noted in the manifest.
 pub fn ingest(source: &mut dyn Source, out: &Path, site: Option<&str>) -> Result<Ingested> {
     let mut set = DataSet::open(out)?;
-    let outcome = source.each(&mut |cell| set.take(cell, site));
+    let decided_on = source.decided_on();
+    let outcome = source.each(&mut |cell| set.take(cell, site, decided_on));
     let mut done = set.finish()?;
     done.damaged += source.damaged();
     outcome.map(|()| done)
@@ -240,8 +244,10 @@ struct DataSet {
     folder: PathBuf,
     manifest: Manifest,
     similar: Similar,
-    /// Of each field of this source, whether all its cells are decided on.
-    fields: BTreeMap<Uuid, bool>,
+    /// Names that came without one get a pseudonym by this data set's own key.
+    pseudonyms: Pseudonyms,
+    /// Pictures that go when the manifest without them is written.
+    leaving: Vec<String>,
     done: Ingested,
 }
 
@@ -260,6 +266,8 @@ impl DataSet {
                         folder.display()
                     ));
                 }
+                // So that a folder in which this ends half way is known for what it is.
+                write_whole(&path, &manifest::to_csv(&Manifest::new())?)?;
                 Manifest::new()
             }
             Err(e) => return Err(bad_input!("{}: cannot be read: {e}", path.display())),
@@ -268,40 +276,42 @@ impl DataSet {
             folder: folder.to_owned(),
             manifest,
             similar: Similar::default(),
-            fields: BTreeMap::new(),
+            pseudonyms: own_key(folder)?,
+            leaving: Vec::new(),
             done: Ingested::default(),
         };
         set.remember()?;
         Ok(set)
     }
 
-    /// Looks at the cells that are there.
+    /// Looks at the cells that are there. One whose picture is gone is forgotten: it may come once more.
     fn remember(&mut self) -> Result<()> {
+        let mut gone = Vec::new();
         for row in self.manifest.values() {
             let path = self.folder.join(&row.file);
             let crop = fs::read(&path)
                 .map_err(anyhow::Error::from)
                 .and_then(|bytes| Ok(smearscope_common::image::decode(&bytes)?));
             match crop {
-                Ok(crop) => self.similar.add(row.id, &row.group, &crop),
+                Ok(crop) => self.similar.add(row.id, &row.group, row.field, &crop),
                 Err(e) => {
-                    return Err(bad_input!(
-                        "{}: stands in the manifest and cannot be read ({e:#}); begin with a new --out",
-                        path.display()
-                    ));
+                    tracing::warn!("{}: left out: {e:#}", path.display());
+                    gone.push(row.id);
                 }
             }
         }
+        self.manifest.retain(|id, _| !gone.contains(id));
         Ok(())
     }
 
-    fn take(&mut self, cell: Cell, site: Option<&str>) -> Result<()> {
+    fn take(&mut self, cell: Cell, site: Option<&str>, decided_on: &'static str) -> Result<()> {
         let Cell {
-            record,
+            mut record,
             picture,
             mask,
         } = cell;
         self.done.seen += 1;
+        record.cell = self.pseudonyms.cell(record.cell);
         let id = record.cell.id;
         let crop = match record.crop(&picture, &mask) {
             Ok(crop) => crop,
@@ -311,37 +321,48 @@ impl DataSet {
                 return Ok(());
             }
         };
-        let field = self.fields.entry(record.cell.field_id).or_insert(true);
-        *field &= record.verdict().is_some();
         let device = record.device.to_string();
         let png = encode_png(&crop)?;
-        let Some(row) = Row::of(&record, site.unwrap_or(&device), sha256(&png)) else {
+        let site = site.unwrap_or(&device);
+        let Some(row) = Row::of(&record, site, decided_on, sha256(&png)) else {
             self.done.undecided += 1;
-            // What was decided, and is not any more.
-            if let Some(old) = self.manifest.remove(&id) {
+            // A decision can be taken back only where it was made.
+            let is_taken_back = |old: &&Row| old.decided_on == decided_on;
+            if let Some(old) = self.manifest.get(&id).filter(is_taken_back) {
                 self.done.changed += 1;
-                self.remove(&old.file)?;
+                self.leaving.push(old.file.clone());
+                self.manifest.remove(&id);
             }
             return Ok(());
         };
-        match self.manifest.get(&id) {
-            Some(old) if old.decided_at >= row.decided_at || old.class == row.class => {
+        match self.manifest.get(&id).cloned() {
+            None => self.add(row, &crop, &png),
+            Some(old) if old.decided_at > row.decided_at => {
                 self.done.known += 1;
+                Ok(())
+            }
+            Some(old) if old.class == row.class => {
+                self.done.known += 1;
+                // What kind of parasite it is may be known from elsewhere.
+                let stage = match row.stage.as_str() {
+                    "" => old.stage,
+                    _ => row.stage.clone(),
+                };
+                self.manifest.insert(id, Row { stage, ..row });
                 Ok(())
             }
             Some(old) => {
                 self.done.changed += 1;
-                let old = old.file.clone();
-                self.put(row, &png)?;
-                self.remove(&old)
+                self.leaving.push(old.file);
+                self.put(row, &png)
             }
-            None => self.add(row, &crop, &png),
         }
     }
 
     /// A cell that is not there yet.
     fn add(&mut self, row: Row, crop: &RgbImage, png: &[u8]) -> Result<()> {
-        if let Some((twin, is_exact)) = self.similar.find(&row.group, crop) {
+        let twin = self.similar.find(&row.group, row.field, crop);
+        if let Some((twin, is_exact)) = twin {
             let conflict = self
                 .manifest
                 .get(&twin)
@@ -354,14 +375,14 @@ impl DataSet {
                     );
                     self.done.conflicts += 1;
                     self.manifest.remove(&twin);
-                    self.remove(&file)?;
+                    self.leaving.push(file);
                 }
                 None if is_exact => self.done.duplicates += 1,
                 None => self.done.near_duplicates += 1,
             }
             return Ok(());
         }
-        self.similar.add(row.id, &row.group, crop);
+        self.similar.add(row.id, &row.group, row.field, crop);
         self.done.added += 1;
         self.put(row, png)
     }
@@ -377,22 +398,15 @@ impl DataSet {
         Ok(())
     }
 
-    fn remove(&self, file: &str) -> Result<()> {
-        let path = self.folder.join(file);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).with_context(|| format!("cannot remove {}", path.display()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes the manifest.
+    /// Writes the manifest, and then removes what is not in it any more: whenever this ends, each row has its picture.
     fn finish(mut self) -> Result<Ingested> {
+        let mut spoken_for: BTreeMap<Uuid, u32> = BTreeMap::new();
+        for row in self.manifest.values() {
+            let sum = spoken_for.entry(row.field).or_default();
+            *sum = sum.saturating_add(row.stands_for);
+        }
         for row in self.manifest.values_mut() {
-            if let Some(complete) = self.fields.get(&row.field) {
-                row.complete = *complete;
-            }
+            row.complete = row.field_cells > 0 && spoken_for[&row.field] == row.field_cells;
         }
         let mut groups = BTreeSet::new();
         for row in self.manifest.values() {
@@ -404,8 +418,38 @@ impl DataSet {
             &self.folder.join(manifest::FILE),
             &manifest::to_csv(&self.manifest)?,
         )?;
+        let there: BTreeSet<&str> = self
+            .manifest
+            .values()
+            .map(|row| row.file.as_str())
+            .collect();
+        for file in self
+            .leaving
+            .iter()
+            .filter(|file| !there.contains(file.as_str()))
+        {
+            let path = self.folder.join(file);
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(e).with_context(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
+            }
+        }
         Ok(self.done)
     }
+}
+
+/// The key of a data set's own pseudonyms: for names of slides and people that came without one, as from images that somebody
+/// has named. It is made when it is first needed.
+fn own_key(folder: &Path) -> Result<Pseudonyms> {
+    let path = folder.join(KEY_FILE);
+    if let Ok(key) = fs::read(&path) {
+        return Ok(Pseudonyms::new(key));
+    }
+    let key = hex::encode(rand::random::<[u8; 32]>());
+    write_whole(&path, key.as_bytes())?;
+    Ok(Pseudonyms::new(key))
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -15,9 +15,8 @@ use uuid::Uuid;
 const SIDE: u32 = 24;
 /// Width and height may differ by so many pixels: a cell's outline stirs by one between two fields.
 const SIZES: u32 = 3;
-/// The mean difference of a colour's value, 0 to 255, within the cell up to which two crops show the same cell. On fields of
-/// real smears the same cell in two overlapping fields differs by 2 to 5, and the most alike of different cells by 6 and more
-/// (docs/loop.md).
+/// The mean difference of a colour's value, 0 to 255, within the cell up to which two crops show the same cell: what hardly any
+/// two different ones have (docs/loop.md has the figures; an outline that stirs makes more of a difference than that).
 const ALIKE: f32 = 5.5;
 
 /// What is known of the cells so far.
@@ -29,30 +28,34 @@ pub struct Similar {
 
 struct Seen {
     id: Uuid,
+    field: Uuid,
     size: (u32, u32),
     small: RgbImage,
 }
 
 impl Similar {
     /// Remembers a cell.
-    pub fn add(&mut self, id: Uuid, group: &str, crop: &RgbImage) {
+    pub fn add(&mut self, id: Uuid, group: &str, field: Uuid, crop: &RgbImage) {
         self.exact.insert(pixels(crop), id);
         self.groups.entry(group.to_owned()).or_default().push(Seen {
             id,
+            field,
             size: crop.dimensions(),
             small: letterbox(crop, SIDE),
         });
     }
 
     /// A cell that was there before and shows the same, and whether it does so pixel for pixel.
-    pub fn find(&self, group: &str, crop: &RgbImage) -> Option<(Uuid, bool)> {
+    pub fn find(&self, group: &str, field: Uuid, crop: &RgbImage) -> Option<(Uuid, bool)> {
         if let Some(id) = self.exact.get(&pixels(crop)) {
             return Some((*id, true));
         }
         let small = letterbox(crop, SIDE);
         let (w, h) = crop.dimensions();
         let near = |seen: &&Seen| {
-            seen.size.0.abs_diff(w) <= SIZES
+            // Two cells of one field are two cells.
+            seen.field != field
+                && seen.size.0.abs_diff(w) <= SIZES
                 && seen.size.1.abs_diff(h) <= SIZES
                 && difference(&seen.small, &small) <= ALIKE
         };
@@ -103,13 +106,28 @@ mod tests {
     fn the_same_cell_is_found_and_another_one_is_not() {
         let mut similar = Similar::default();
         let id = Uuid::from_u128(1);
-        similar.add(id, "a/1", &cell((8, 3), 0));
-        assert_eq!(similar.find("a/1", &cell((8, 3), 0)), Some((id, true)));
+        let [here, there] = [10, 11].map(Uuid::from_u128);
+        similar.add(id, "a/1", here, &cell((8, 3), 0));
+        assert_eq!(
+            similar.find("a/1", there, &cell((8, 3), 0)),
+            Some((id, true))
+        );
         // The very pixels, whatever the group.
-        assert_eq!(similar.find("b/1", &cell((8, 3), 0)), Some((id, true)));
-        assert_eq!(similar.find("a/1", &cell((8, 3), 3)), Some((id, false)));
-        assert_eq!(similar.find("b/1", &cell((8, 3), 3)), None);
-        assert_eq!(similar.find("a/1", &cell((-8, 3), 0)), None);
-        assert_eq!(similar.find("a/1", &RgbImage::new(60, 62)), None);
+        assert_eq!(
+            similar.find("b/1", there, &cell((8, 3), 0)),
+            Some((id, true))
+        );
+        assert_eq!(
+            similar.find("a/1", there, &cell((8, 3), 3)),
+            Some((id, false))
+        );
+        assert_eq!(
+            similar.find("a/1", here, &cell((8, 3), 3)),
+            None,
+            "two of one field"
+        );
+        assert_eq!(similar.find("b/1", there, &cell((8, 3), 3)), None);
+        assert_eq!(similar.find("a/1", there, &cell((-8, 3), 0)), None);
+        assert_eq!(similar.find("a/1", there, &RgbImage::new(60, 62)), None);
     }
 }

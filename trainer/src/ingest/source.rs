@@ -16,6 +16,11 @@ pub trait Source {
     /// It can't be read (any more), or whoever takes the cells fails.
     fn each(&mut self, take: &mut dyn FnMut(Cell) -> Result<()>) -> Result<()>;
 
+    /// Where decisions of this source are made, as the manifest has it.
+    fn decided_on(&self) -> &'static str {
+        "board"
+    }
+
     /// How many cells were left out so far because they can't be read, each named in the log.
     fn damaged(&self) -> u64;
 }

@@ -48,6 +48,7 @@ fn cell(n: u32, slide: &str, said: Option<Label>) -> Cell {
         }),
         field_colour: Some([150.0, 120.0, 130.0]),
         stands_for: 3,
+        field_cells: 6,
         novelty: Some(1.5),
     };
     Cell {
@@ -113,7 +114,7 @@ fn decided_cells_become_a_data_set_with_whom_they_are_from() {
     assert_eq!(row.sha256, sha256(&bytes));
     let dataset = crate::dataset::Dataset::open(&out, &regex::Regex::new("^C").unwrap()).unwrap();
     assert_eq!(dataset.samples.len(), 3);
-    assert_eq!(dataset.samples[0].subject, "clinic/a");
+    assert_eq!(dataset.samples[0].subject, row.group);
     let kept = dataset.samples[0].kept.as_ref().unwrap();
     assert_eq!(
         (kept.weight, kept.colour),
@@ -264,6 +265,7 @@ fn a_card_is_read_with_pseudonyms_of_its_own_key() {
                 clock_synchronised: None,
                 model: kept.model,
                 colour: kept.field_colour,
+                counted: kept.field_cells,
             },
             bbox: kept.bbox,
             crop: kept.crop,
@@ -295,7 +297,7 @@ fn a_card_is_read_with_pseudonyms_of_its_own_key() {
             .unwrap();
     }
     drop(connection);
-    let found = card::database_in(dir.path()).unwrap();
+    let found = card::database_in(dir.path()).unwrap().unwrap();
     assert_eq!(found, database);
     let device = || "scope-1".parse().unwrap();
     let said = card::Card::open(&found, device(), None)
@@ -395,4 +397,62 @@ fn labels_come_back_from_label_studio() {
             "{broken}"
         );
     }
+}
+
+#[test]
+fn what_label_studio_says_stays_where_the_board_knows_nothing_of_it() {
+    let dir = TempDir::new().unwrap();
+    let out = dir.path().join("data");
+    struct Studio(AtHand);
+    impl Source for Studio {
+        fn each(&mut self, take: &mut dyn FnMut(Cell) -> Result<()>) -> Result<()> {
+            self.0.each(take)
+        }
+        fn decided_on(&self) -> &'static str {
+            "label_studio"
+        }
+        fn damaged(&self) -> u64 {
+            0
+        }
+    }
+    taken(vec![cell(0, "a", None), cell(9, "a", U)], &out);
+    let mut labelled = cell(0, "a", P);
+    labelled.record.stage = Some("ring".into());
+    let mut studio = Studio(AtHand(vec![labelled, cell(9, "a", None)]));
+    assert_eq!(ingest(&mut studio, &out, Some("clinic")).unwrap().added, 1);
+    let again = taken(vec![cell(0, "a", None), cell(9, "a", U)], &out);
+    assert_eq!((again.changed, again.known, again.undecided), (0, 1, 1));
+    assert_eq!(rows(&out).len(), 2);
+    // And once the board says the same, the kind of parasite is still known.
+    taken(vec![cell(0, "a", P)], &out);
+    let row = rows(&out)[&Uuid::from_u128(100)].clone();
+    assert_eq!(
+        (row.decided_on.as_str(), row.stage.as_str()),
+        ("board", "ring")
+    );
+}
+
+#[test]
+fn a_run_that_was_cut_off_can_be_done_again() {
+    struct Cut(Vec<Cell>);
+    impl Source for Cut {
+        fn each(&mut self, take: &mut dyn FnMut(Cell) -> Result<()>) -> Result<()> {
+            self.0.drain(..).try_for_each(take)?;
+            anyhow::bail!("the line broke")
+        }
+        fn damaged(&self) -> u64 {
+            0
+        }
+    }
+    let dir = TempDir::new().unwrap();
+    let out = dir.path().join("data");
+    // Before the first cell, and as if killed: nothing but what `open` writes.
+    drop(DataSet::open(&out).unwrap());
+    assert!(ingest(&mut Cut(vec![cell(0, "a", P)]), &out, None).is_err());
+    assert_eq!(rows(&out).len(), 1, "what came is noted");
+    // A picture that is gone comes once more.
+    let row = rows(&out).into_values().next().unwrap();
+    fs::remove_file(out.join(&row.file)).unwrap();
+    let done = taken(vec![cell(0, "a", P), cell(9, "a", U)], &out);
+    assert_eq!((done.added, rows(&out).len()), (2, 2));
 }
