@@ -33,7 +33,8 @@ fn site(folder: &Path, slides: u32, undecided: Option<u32>) {
             if spot {
                 Rgb([40, 10, 90 + shade])
             } else {
-                Rgb([140 + shade, 90 + (x as u8 + n as u8) % 17, 120])
+                let (green, blue) = ((n * 29 % 60) as u8, (n * 41 % 70) as u8);
+                Rgb([140 + shade, 90 + green + x as u8 % 7, 110 + blue])
             }
         });
         let mask = RgbImage::from_fn(60, 60, |x, y| {

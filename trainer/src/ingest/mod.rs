@@ -248,6 +248,8 @@ struct DataSet {
     pseudonyms: Pseudonyms,
     /// Pictures that go when the manifest without them is written.
     leaving: Vec<String>,
+    /// The fields of this source, each with how many cells its copies stand for that were left out: what they show is there.
+    copies: BTreeMap<Uuid, u32>,
     done: Ingested,
 }
 
@@ -278,6 +280,7 @@ impl DataSet {
             similar: Similar::default(),
             pseudonyms: own_key(folder)?,
             leaving: Vec::new(),
+            copies: BTreeMap::new(),
             done: Ingested::default(),
         };
         set.remember()?;
@@ -322,6 +325,7 @@ impl DataSet {
             }
         };
         let device = record.device.to_string();
+        self.copies.entry(record.cell.field_id).or_default();
         let png = encode_png(&crop)?;
         let site = site.unwrap_or(&device);
         let Some(row) = Row::of(&record, site, decided_on, sha256(&png)) else {
@@ -377,8 +381,14 @@ impl DataSet {
                     self.manifest.remove(&twin);
                     self.leaving.push(file);
                 }
-                None if is_exact => self.done.duplicates += 1,
-                None => self.done.near_duplicates += 1,
+                None => {
+                    let copies = self.copies.entry(row.field).or_default();
+                    *copies = copies.saturating_add(row.stands_for);
+                    match is_exact {
+                        true => self.done.duplicates += 1,
+                        false => self.done.near_duplicates += 1,
+                    }
+                }
             }
             return Ok(());
         }
@@ -400,13 +410,16 @@ impl DataSet {
 
     /// Writes the manifest, and then removes what is not in it any more: whenever this ends, each row has its picture.
     fn finish(mut self) -> Result<Ingested> {
-        let mut spoken_for: BTreeMap<Uuid, u32> = BTreeMap::new();
+        let mut spoken_for = self.copies.clone();
         for row in self.manifest.values() {
             let sum = spoken_for.entry(row.field).or_default();
             *sum = sum.saturating_add(row.stands_for);
         }
         for row in self.manifest.values_mut() {
-            row.complete = row.field_cells > 0 && spoken_for[&row.field] == row.field_cells;
+            // Of fields that this source did not have nothing new is known.
+            if self.copies.contains_key(&row.field) {
+                row.complete = row.field_cells > 0 && spoken_for[&row.field] == row.field_cells;
+            }
         }
         let mut groups = BTreeSet::new();
         for row in self.manifest.values() {
