@@ -279,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_wrong_column_is_named() {
-        let broken: [(&str, fn(&mut KeptRow)); 7] = [
+        type Break = fn(&mut KeptRow);
+        let broken: [(&str, Break); 7] = [
             ("id", |row| row.id.truncate(3)),
             ("reason", |row| row.reason = 9),
             ("label", |row| row.label = 2),

@@ -20,7 +20,7 @@ use serde_json::json;
 use smearscope_tests::board::Board;
 use smearscope_tests::operator::Operator;
 use smearscope_tests::pki::{Authority, write_private};
-use smearscope_tests::{PATIENCE, edge, frames, free_port};
+use smearscope_tests::{PATIENCE, edge, frames, free_port, trainer};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "correct horse battery";
@@ -175,6 +175,36 @@ fn a_board_that_works_alone_is_reached_by_password_and_token_only() {
     }
     let (_, text) = curl(ca, &["--cookie", jar, &at("/slides/")]);
     assert!(text.contains("\"A-17\""), "{text}");
+
+    // Kept cells leave the board by the token, and without the slide's name.
+    let (_, page) = curl(ca, &["--cookie", jar, &at("/cells.tar?after=0")]);
+    assert!(
+        page.contains(".mask.png") && page.contains("anon-"),
+        "{}",
+        page.len()
+    );
+    assert!(!page.contains("A-17"), "a slide's name has left the board");
+    let ingest = |more: &[&str]| {
+        let output = trainer()
+            .args(["ingest", &at("/"), "--out"])
+            .arg(dir.path().join("data"))
+            .arg("--ca-file")
+            .arg(ca)
+            .args(more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    };
+    assert!(ingest(&[]).contains("the board wants a token"));
+    let token = dir.path().join("token").display().to_string();
+    let said = ingest(&["--token-file", &token]);
+    // Nobody has looked at them yet.
+    assert!(
+        said.contains("none was decided on") && !said.contains("of 0 cells"),
+        "{said}"
+    );
     assert_eq!(
         curl(ca, &["--cookie", jar, "--request", "POST", &at("/logout")]).0,
         303

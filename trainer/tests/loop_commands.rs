@@ -242,11 +242,49 @@ fn a_site_is_learnt_beside_the_old_cells() {
     );
     assert_eq!(card["validation"]["sensitivity"]["n"], 24);
     assert_eq!(card["validation"]["specificity"]["n"], 24);
-    assert_eq!(
-        card["reference"]["probabilities"].as_array().unwrap().len(),
-        20
+    assert_eq!(card["lineage"][0]["name"], "base");
+
+    // More slides have come: who was tested on stays so, and an old split is not taken for one of all.
+    site(&here.join("more"), 11, None);
+    let grown = json(
+        &[
+            "ingest", "more", "--site", "clinic", "--out", "clinic", "--json",
+        ],
+        here,
     );
-    assert!(validated["false_alarms"].is_u64());
+    assert_eq!((&grown["added"], &grown["known"]), (&json!(18), &json!(48)));
+    let stale = refused(
+        &[
+            "compare",
+            "base.onnx",
+            "new.onnx",
+            "clinic",
+            "--split",
+            "run/split.csv",
+        ],
+        here,
+    );
+    assert!(stale.contains("has no line for"), "{stale}");
+    let next = with(&[
+        "train",
+        "clinic",
+        "--out",
+        "next",
+        "--size",
+        "32",
+        "--base",
+        "new.onnx",
+        "--keep-split",
+        "run/split.csv",
+        "--test",
+        "0.4",
+        "--json",
+    ]);
+    json(&next, here);
+    let now = fs::read_to_string(here.join("next/split.csv")).unwrap();
+    for line in split.lines().filter(|line| line.contains("clinic/")) {
+        assert!(now.contains(line), "{line}");
+    }
 }
 
 #[test]

@@ -43,11 +43,8 @@ impl KeptCells {
         })?;
         let mut archive = Builder::new(Vec::new());
         let (mut last, mut bytes) = (after, 0);
-        loop {
-            // One at a time, so that keeping and reviewing need not wait for a page.
-            let Some((n, found)) = self.read(|database| database.next_after(last))? else {
-                break;
-            };
+        // One at a time, so that keeping and reviewing need not wait for a page.
+        while let Some((n, found)) = self.read(|database| database.next_after(last))? {
             last = n;
             if let Some((cell, (picture, mask))) = found {
                 bytes += picture.len() + mask.len();
