@@ -59,7 +59,7 @@ export const DRIFTED = {
     measure("cell_diameter", 51.5, 58, 84.25),
     measure("sharpness", 31.25, 12.5, 60),
     measure("contrast", 0.315, 0.21, 0.48),
-    measure("probability", 0.0312, 0.004, 0.0475),
+    measure("probability", 0.1312, 0, 0.36),
   ],
 };
 

@@ -42,8 +42,8 @@ export const drift = {
     sharpness: { en: "Sharpness", fr: "Netteté" },
     contrast: { en: "Contrast", fr: "Contraste" },
     probability: {
-      en: "Mean probability of cells that look uninfected",
-      fr: "Probabilité moyenne des hématies d’aspect non parasité",
+      en: "Distance of the probabilities (0 to 1)",
+      fr: "Écart des probabilités (0 à 1)",
     },
   } as Words,
   /** What a measure is about, where there is room for a word only. */
