@@ -40,7 +40,7 @@ pub fn seen_by(script: &str, arguments: &[&str]) -> Option<Value> {
     let output = Command::new("node")
         .arg(browser.join(script))
         .args(arguments)
-        .args(["--timeout", "180", "--pictures"])
+        .args(["--timeout", "480", "--pictures"])
         .arg(pictures())
         .output()
         .unwrap();
