@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use smearscope_common::drift::{Looks, Measure, Reference, look};
-use smearscope_common::geometry::Rect;
 use smearscope_common::image::RgbImage;
 use smearscope_common::message::{DriftHealth, DriftState, Label};
 use smearscope_common::segment::Cell;
@@ -31,7 +30,7 @@ pub fn looks(field: &RgbImage, cells: &[Cell], opinions: &[Opinion]) -> Looks {
     let step = healthy.len().div_ceil(MEASURED).max(1);
     let mut looks = Looks::default();
     for (i, (cell, opinion)) in healthy.into_iter().enumerate() {
-        let is_measured = i % step == 0 && cell.bbox != Rect::from([0; 4]);
+        let is_measured = i % step == 0;
         let found = is_measured.then(|| look(&crop::cut(field, cell))).flatten();
         looks.add(found, opinion.p_parasitized, 1.0);
     }

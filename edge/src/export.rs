@@ -89,8 +89,7 @@ impl Export {
             all
         };
         let field_cells: u32 = chosen.iter().map(|chosen| chosen.stands_for).sum();
-        let own_slide = || slide_of(path);
-        let slide = self.slide.clone().or_else(own_slide);
+        let slide = self.slide.clone().or_else(|| slide_of(path));
         for chosen in chosen {
             let place: [u32; 4] = chosen.cell.bbox.into();
             let place = place.map(u32::to_be_bytes).concat();
