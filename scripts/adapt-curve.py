@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How many reviewed parasites a new site needs: the curve of docs/loop.md.
 
-Labelled fields (YOLO boxes) are halved by their names. The first half is a site whose cells are reviewed, the labels playing the
-reviewer; the second half is what the adapted model is judged on. Cells are chosen as a board keeps them ("active"), field by
-field in an order drawn anew, or drawn by lot from all cells ("random"), until so many parasites were looked at. With each
-choice the base model learns (`train --replay`), is exported, and judges the second half.
+Labelled fields (YOLO boxes) are halved by their names, or (`--halves stretches`) every other stretch of ten goes to each half,
+less a field at each border. The first half is a site whose cells are reviewed, the labels playing the reviewer; the second half
+is what the adapted model is judged on. Cells are chosen as a board keeps them ("active"), field by field in an order drawn anew,
+or drawn by lot from all cells ("random"), until so many parasites were looked at. With each choice the base model learns
+(`train --replay`), is exported, and judges the second half.
 
 Everything is kept in the working folder, and what is there is not done again, so a run that was cut off goes on.
 Needs smearscope-edge and smearscope-train (built by `make build trainer`) and nothing but Python.
@@ -30,6 +31,8 @@ FIELDS_PER_SLIDE = 10
 MOST_UNINFECTED = 400
 # The second half is judged on all its parasites and so many uninfected cells by lot: 60 of them may be called at 0.98.
 JUDGED_UNINFECTED = 3000
+# Draws of the bootstrap for the intervals.
+BOOTSTRAP = 1000
 
 
 def main():
@@ -41,6 +44,7 @@ def main():
     parser.add_argument("--edge", default="smearscope-edge")
     parser.add_argument("--train", default="smearscope-train")
     parser.add_argument("--work", type=Path, required=True, help="working folder")
+    parser.add_argument("--halves", choices=("names", "stretches"), default="names")
     parser.add_argument("--parasites", default="20,50,100,all")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--replay-cells", type=int, default=400)
@@ -63,7 +67,7 @@ def main():
                 row["seconds"] = round(time.time() - begun)
                 append(results, row)
                 print(json.dumps(row), flush=True)
-    table(args.work, rows(results), site.base_row())
+    summary(site, rows(results))
 
 
 class Site:
@@ -73,22 +77,18 @@ class Site:
 
     def prepare(self):
         """Cells of both halves, as data sets."""
-        images = sorted(p.name for p in (self.args.fields / "images").iterdir())
-        half = len(images) // 2
+        halves = self.halves()
         self.missed = {}
-        for name, part in (("first", images[:half]), ("second", images[half:])):
-            for kind in ("all", "kept"):
-                if (name, kind) == ("second", "kept"):
-                    continue
-                data = self.work / f"{name}-{kind}"
-                note = self.work / f"{name}-{kind}.json"
-                if not note.exists():
-                    export = self.work / "export" / f"{name}-{kind}"
-                    missed = self.export(part, export, kind == "kept")
-                    shutil.rmtree(data, ignore_errors=True)
-                    call([self.args.train, "ingest", export, "--site", "site", "--out", data])
-                    note.write_text(json.dumps({"missed": missed}))
-                self.missed[name] = json.loads(note.read_text())["missed"]
+        for name, kind in (("first", "all"), ("first", "kept"), ("second", "all")):
+            data = self.work / f"{name}-{kind}"
+            note = self.work / f"{name}-{kind}.json"
+            if not note.exists():
+                export = self.work / "export" / f"{name}-{kind}"
+                missed = self.export(halves[name], export, kind == "kept")
+                shutil.rmtree(data, ignore_errors=True)
+                call([self.args.train, "ingest", export, "--site", "site", "--out", data])
+                note.write_text(json.dumps({"missed": missed}))
+            self.missed[name] = json.loads(note.read_text())["missed"]
         self.first = {kind: rows(self.work / f"first-{kind}" / "manifest.csv") for kind in ("all", "kept")}
         self.judged = self.work / "judged"
         if not (self.judged / "manifest.csv").exists():
@@ -97,12 +97,23 @@ class Site:
             healthy = random.Random(0).sample(healthy, min(JUDGED_UNINFECTED, len(healthy)))
             view(self.work / "second-all", self.judged, healthy + [r for r in second if r["class"] == "Parasitized"])
 
-    def export(self, images, out, choose):
+    def halves(self):
+        """Each half's stretches of neighbouring fields, by the stretch's name."""
+        images = sorted(p.name for p in (self.args.fields / "images").iterdir())
+        if self.args.halves == "names":
+            half = len(images) // 2
+            return {"first": stretches(images[:half]), "second": stretches(images[half:])}
+        some = {name: stretch[:-1] for name, stretch in stretches(images).items() if len(stretch) > 1}
+        return {
+            "first": {name: some[name] for name in list(some)[0::2]},
+            "second": {name: some[name] for name in list(some)[1::2]},
+        }
+
+    def export(self, slides, out, choose):
         """Exports stretches of fields as slides; how many labelled parasites were not found."""
         missed = 0
-        for start in range(0, len(images), FIELDS_PER_SLIDE):
-            some = [self.args.fields / "images" / name for name in images[start : start + FIELDS_PER_SLIDE]]
-            slide = f"fields-{start:03}"
+        for slide, names in slides.items():
+            some = [self.args.fields / "images" / name for name in names]
             words = [self.args.edge, "analyze", *some, "--model", self.args.base, "--truth", self.args.fields / "labels"]
             words += ["--json", "--export", out / slide, "--slide", slide, "--device", "curve"]
             lines = call(words + (["--choose"] if choose else [])).splitlines()
@@ -152,26 +163,60 @@ class Site:
         call([self.args.train, "export", folder / "run", "--out", folder / "model.onnx"])
         row = {"choice": choice, "parasites": name, "draw": draw, "found_parasites": parasites}
         row |= {"reviewed": len(reviewed), "learnt_uninfected": len(healthy)}
-        return row | self.judge(folder / "model.onnx", folder / "predictions.csv")
+        judged = self.judge(folder / "model.onnx", self.predictions(choice, name, draw))
+        return row | {f"at_{s}": round(judged.sensitivity(s), 4) for s in SPECIFICITIES}
 
-    def base_row(self):
-        out = self.work / "base.csv"
-        return self.judge(self.args.base, out, again=not out.exists())
+    def predictions(self, choice, name, draw):
+        return self.work / "predictions" / f"{choice}-{name}-{draw}.csv"
 
-    def judge(self, model, out, again=True):
-        if again:
-            call([self.args.train, "evaluate", model, self.judged, "--predictions", out, "--json"])
-        cells = [(r["class"] == "Parasitized", float(r["p_parasitized"])) for r in rows(out)]
+    def read(self, row):
+        """What the model of a run said."""
+        path = self.predictions(row["choice"], row["parasites"], row["draw"])
+        return Judged(rows(path), self.slides(), self.missed["second"])
+
+    def base(self):
+        out = self.work / "predictions" / "base.csv"
+        return self.judge(self.args.base, out) if not out.exists() else Judged(rows(out), self.slides(), self.missed["second"])
+
+    def judge(self, model, out):
+        out.parent.mkdir(exist_ok=True)
+        call([self.args.train, "evaluate", model, self.judged, "--predictions", out, "--json"])
+        return Judged(rows(out), self.slides(), self.missed["second"])
+
+    def slides(self):
+        return {r["file"]: r["group"] for r in rows(self.judged / "manifest.csv")}
+
+
+class Judged:
+    """What one model says of the second half."""
+
+    def __init__(self, predictions, slides, missed):
+        cells = [(float(r["p_parasitized"]), r["class"] == "Parasitized", slides[r["file"]]) for r in predictions]
+        self.cells = sorted(cells, reverse=True)
+        self.healthy, self.sick = ({}, {})
+        for _, sick, slide in cells:
+            count = self.sick if sick else self.healthy
+            count[slide] = count.get(slide, 0) + 1
         # A parasite whose cell was not found is a miss.
-        return {f"at_{s}": round(sensitivity(cells, s, self.missed["second"]), 4) for s in SPECIFICITIES}
+        self.found = sum(self.sick.values()) / (sum(self.sick.values()) + missed)
+
+    def sensitivity(self, specificity, times=None):
+        """At the lowest threshold that calls that part of the uninfected cells uninfected; `times` that each slide counts."""
+        weight = (lambda slide: 1) if times is None else (lambda slide: times.get(slide, 0))
+        allowed = (1 - specificity) * sum(n * weight(slide) for slide, n in self.healthy.items()) + 1e-9
+        called = 0
+        for _, sick, slide in self.cells:
+            if sick:
+                called += weight(slide)
+            else:
+                allowed -= weight(slide)
+                if allowed < 0:
+                    break
+        return self.found * called / max(1, sum(n * weight(slide) for slide, n in self.sick.items()))
 
 
-def sensitivity(cells, specificity, missed):
-    """At the lowest threshold that calls that part of the uninfected cells uninfected."""
-    healthy = sorted((p for truth, p in cells if not truth), reverse=True)
-    limit = healthy[int((1 - specificity) * len(healthy) + 1e-9)]
-    sick = [p for truth, p in cells if truth]
-    return sum(p > limit for p in sick) / (len(sick) + missed)
+def stretches(images):
+    return {f"fields-{at:03}": images[at : at + FIELDS_PER_SLIDE] for at in range(0, len(images), FIELDS_PER_SLIDE)}
 
 
 def view(source, out, chosen):
@@ -210,28 +255,58 @@ def call(words):
     return done.stdout
 
 
-def table(work, results, base):
-    """The table of docs/loop.md: mean over draws, with a 95 % interval of Student's t."""
-    t = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-    lines = ["| parasites reviewed | choice | cells reviewed | sensitivity at 0.98 | at 0.99 |", "|---|---|---|---|---|"]
-    lines.append(f"| 0 | – | 0 | {base['at_0.98']:.3f} | {base['at_0.99']:.3f} |")
+def summary(site, results):
+    """The table and the curve of docs/loop.md: means over draws, with intervals of 95 % by a bootstrap over draws and slides."""
+    base = site.base()
     groups = {}
     for row in results:
         groups.setdefault((row["parasites"], row["choice"]), []).append(row)
-    for (count, choice), some in groups.items():
-        figures = []
-        for s in SPECIFICITIES:
-            values = [float(r[f"at_{s}"]) for r in some]
-            mean = statistics.mean(values)
-            half = t.get(len(values), 2.0) * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-            figures.append(f"{mean:.3f} ({mean - half:.3f} to {min(1, mean + half):.3f})")
-        reviewed = statistics.mean(float(r["reviewed"]) for r in some)
-        found = statistics.mean(float(r["found_parasites"]) for r in some)
+    lines = ["| parasites reviewed | choice | cells reviewed | sensitivity at 0.98 | at 0.99 | gain at 0.98 |", "|---|---|---|---|---|---|"]
+    figures = [interval([base], s) for s in SPECIFICITIES]
+    lines.append(f"| 0 | – | 0 | {figures[0]} | {figures[1]} | – |")
+    means = {"active": [base.sensitivity(0.98)], "random": [base.sensitivity(0.98)]}
+    judged = {}
+    for key, some in groups.items():
+        count, choice = key
+        judged[key] = [site.read(row) for row in some]
+        figures = [interval(judged[key], s) for s in SPECIFICITIES] + [interval(judged[key], 0.98, [base])]
+        reviewed, found = (statistics.mean(float(r[name]) for r in some) for name in ("reviewed", "found_parasites"))
         name = f"all ({found:.0f})" if count == "all" else count
-        lines.append(f"| {name} | {choice} | {reviewed:.0f} | {figures[0]} | {figures[1]} |")
-    text = "\n".join(lines) + "\n"
-    (work / "curve.md").write_text(text)
+        lines.append(f"| {name} | {choice} | {reviewed:.0f} | {' | '.join(figures)} |")
+        means[choice].append(statistics.mean(j.sensitivity(0.98) for j in judged[key]))
+    lines.append("")
+    for count in dict.fromkeys(count for count, _ in groups):
+        if (count, "active") in judged and (count, "random") in judged:
+            lines.append(f"- {count}: active less random {interval(judged[count, 'active'], 0.98, judged[count, 'random'])}")
+    names = ["0"] + list(dict.fromkeys(count for count, _ in groups))
+    lines += ["", "```mermaid", "xychart-beta", f"  x-axis \"parasites reviewed\" [{', '.join(names)}]"]
+    lines.append('  y-axis "sensitivity at 0.98" 0.7 --> 1')
+    lines += [f"  line [{', '.join(f'{value:.3f}' for value in means[choice])}]" for choice in ("active", "random")]
+    text = "\n".join(lines + ["```"]) + "\n"
+    (site.work / "curve.md").write_text(text)
     print(text)
+
+
+def interval(some, specificity, against=None):
+    """The mean over draws, or its difference to that of others on the same slides, with an interval of 95 %."""
+    chance = random.Random(0)
+    slides = sorted(some[0].sick.keys() | some[0].healthy.keys())
+
+    def mean(judged, times=None):
+        return statistics.mean(j.sensitivity(specificity, times) for j in judged)
+
+    values = []
+    for _ in range(BOOTSTRAP):
+        times = {}
+        for slide in chance.choices(slides, k=len(slides)):
+            times[slide] = times.get(slide, 0) + 1
+        value = mean(chance.choices(some, k=len(some)), times)
+        values.append(value - (mean(chance.choices(against, k=len(against)), times) if against else 0))
+    values.sort()
+    low, high = values[round(0.025 * (BOOTSTRAP - 1))], values[round(0.975 * (BOOTSTRAP - 1))]
+    middle = mean(some) - (mean(against) if against else 0)
+    sign = "+" if against else ""
+    return f"{middle:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 if __name__ == "__main__":

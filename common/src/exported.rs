@@ -4,6 +4,9 @@
 //! cell with a margin, pixel for pixel) and `<id>.mask.png` (white where the cell is). The first comes first, and holds the
 //! hashes of the others.
 
+use std::path::Path;
+use std::{fs, io};
+
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -145,6 +148,23 @@ impl ExportedCell {
             true => Ok(crop),
             false => Err(ExportedError::Empty),
         }
+    }
+
+    /// Writes the three files of a cell.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub fn write_to(&self, folder: &Path, picture: &[u8], mask: &[u8]) -> io::Result<()> {
+        let record = serde_json::to_vec(self)?;
+        // The record last: where it is, the others are whole.
+        for (part, bytes) in [
+            (Part::Picture, picture),
+            (Part::Mask, mask),
+            (Part::Record, &record),
+        ] {
+            fs::write(folder.join(part.name(self.cell.id)), bytes)?;
+        }
+        Ok(())
     }
 
     /// What a person decided that it is.

@@ -2,6 +2,7 @@
 //! brought. How it is stored is SQL and stands with the board; what its columns mean stands here.
 
 use jiff::Timestamp;
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -94,6 +95,24 @@ pub struct RowError {
 }
 
 impl KeptRow {
+    /// Reads it from a query's row, of which [`COLUMNS`] are the first columns.
+    ///
+    /// # Errors
+    /// A column holds another kind of value.
+    pub fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            slide: row.get(1)?,
+            reason: row.get(2)?,
+            p: row.get(3)?,
+            label: row.get(4)?,
+            facts: row.get(5)?,
+            verdict: row.get(6)?,
+            decided_at: row.get(7)?,
+            decided_by: row.get(8)?,
+        })
+    }
+
     /// The cell that it holds.
     ///
     /// # Errors

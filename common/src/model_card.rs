@@ -3,6 +3,7 @@
 //! It is JSON under `metadata_props["smearscope.card"]`. Readers refuse another major schema and
 //! ignore keys that they don't know.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
@@ -223,6 +224,20 @@ pub struct Validation {
     /// board.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceId>,
+}
+
+impl fmt::Display for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = |Rate { value, hits, n }: Rate| format!("{value:.3} ({hits} of {n})");
+        write!(
+            f,
+            "{} ({} people or slides): sensitivity {}, specificity {}",
+            self.dataset,
+            self.subjects,
+            rate(self.sensitivity),
+            rate(self.specificity)
+        )
+    }
 }
 
 /// A proportion with its counts.

@@ -51,6 +51,8 @@ pub struct Station {
     pub store: Arc<Store>,
     /// What is known of all this.
     pub board: Arc<Board>,
+    /// Whether slides go by pseudonyms.
+    pub pseudonyms: bool,
     /// The pictures for the dashboard.
     pub image: Image,
     /// Where results go from there.
@@ -130,6 +132,7 @@ pub async fn run(station: Station, shutdown: Shutdown) -> anyhow::Result<Deliver
         Arc::clone(&store),
         Arc::clone(&pulse),
         station.image.quality,
+        station.pseudonyms,
         &options.announcements,
     );
     let (updates, door) = Updates::new(Arc::clone(&board.models), station.receive_within);

@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sha2::{Digest, Sha256};
 use smearscope_common::engine::Model;
-use smearscope_common::exported::{ExportedCell, Part};
+use smearscope_common::exported::ExportedCell;
 use smearscope_common::image::RgbImage;
 use smearscope_common::message::{Decision, KeptCell, KeptReason, Label, Reviewer, SlideId};
 use smearscope_common::score::{DIFFICULT, stage};
@@ -117,22 +117,14 @@ impl Export {
                 field_cells,
                 novelty: chosen.novelty,
             };
-            let (device, id) = (self.device.clone(), cell.id);
+            let device = self.device.clone();
             let record = ExportedCell {
                 stage: label.and_then(stage).map(str::to_owned),
                 ..ExportedCell::of(device, cell, &chosen.picture, &chosen.mask)
             };
-            // The record last: where it is, the others are whole.
-            let record = serde_json::to_vec(&record)?;
-            for (part, bytes) in [
-                (Part::Picture, &chosen.picture),
-                (Part::Mask, &chosen.mask),
-                (Part::Record, &record),
-            ] {
-                let path = self.folder.join(part.name(id));
-                fs::write(&path, bytes)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
-            }
+            record
+                .write_to(&self.folder, &chosen.picture, &chosen.mask)
+                .with_context(|| format!("cannot write a cell into {}", self.folder.display()))?;
         }
         Ok(())
     }

@@ -142,6 +142,7 @@ fn from_config(config: Config, broker: Option<&Broker>) -> anyhow::Result<Statio
         workers: config.model.workers.unwrap_or_else(all_cores),
         source,
         image: config.image,
+        pseudonyms: config.slide.pseudonyms,
         mqtt: mqtt::Options {
             address,
             transport,
@@ -238,6 +239,7 @@ pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 fields,
                 stay: fields.is_none(),
             }),
+            pseudonyms: false,
             image: Image {
                 // A picture for every field that a spectator has time to look at.
                 interval_ms: 500,

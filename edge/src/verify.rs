@@ -52,18 +52,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     )?;
     writeln!(out, "sha256 {}", verified.sha256)?;
     if let Some(v) = &card.validation {
-        writeln!(
-            out,
-            "validated on {} ({} subjects): sensitivity {:.3} ({} of {}), specificity {:.3} ({} of {})",
-            v.dataset,
-            v.subjects,
-            v.sensitivity.value,
-            v.sensitivity.hits,
-            v.sensitivity.n,
-            v.specificity.value,
-            v.specificity.hits,
-            v.specificity.n
-        )?;
+        writeln!(out, "validated on {v}")?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::keygen::KeygenArgs;
 use crate::onnx_graph::Precision;
 use crate::predict_command::PredictArgs;
 use crate::publish::PublishArgs;
-use crate::split::SplitBy;
+use crate::split::{SHARES, SplitBy};
 use crate::train_command::TrainArgs;
 use crate::validate::ValidateArgs;
 
@@ -180,10 +180,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Shares {
     /// Share of the cells to validate on.
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = SHARES[1])]
     pub val: f64,
     /// Share of the cells to test on.
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = SHARES[2])]
     pub test: f64,
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]

@@ -11,8 +11,6 @@ pub mod commands;
 pub mod compare;
 pub mod crossval;
 pub mod dataset;
-#[cfg(test)]
-mod dataset_tests;
 pub mod densenet;
 #[cfg(test)]
 mod densenet_tests;

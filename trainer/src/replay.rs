@@ -17,12 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Run, SPLIT};
 use crate::dataset::{Dataset, NIH_SUBJECT};
 use crate::error::bad_input;
-use crate::split::{self, Split, SplitBy, Subset};
+use crate::split::{self, SHARES, Split, SplitBy, Subset};
 
 /// One replayed cell in so many is for validation.
 const VALIDATE: usize = 10;
-/// The shares by which subjects are dealt where no split is given, as everywhere else.
-const SHARES: [f64; 3] = [0.7, 0.1, 0.2];
 
 /// What is replayed.
 #[derive(Clone, Debug, Args)]

@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 use crate::dataset::{Dataset, Sample};
 use crate::error::bad_input;
 
+/// The usual shares of train, val and test.
+pub const SHARES: [f64; 3] = [0.7, 0.1, 0.2];
+
 /// What a sample is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

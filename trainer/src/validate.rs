@@ -102,17 +102,7 @@ pub fn run(args: &ValidateArgs) -> Result<()> {
     }
     println!("{}: {} {}", args.out.display(), card.name, card.version);
     match &card.validation {
-        Some(v) => println!(
-            "  {} ({} slides or people): sensitivity {:.3} ({} of {}), specificity {:.3} ({} of {})",
-            v.dataset,
-            v.subjects,
-            v.sensitivity.value,
-            v.sensitivity.hits,
-            v.sensitivity.n,
-            v.specificity.value,
-            v.specificity.hits,
-            v.specificity.n
-        ),
+        Some(validation) => println!("  {validation}"),
         None => println!("  no rates (see above)"),
     }
     if let (Some(alarms), Some(reference)) = (site.false_alarms, &card.reference) {

@@ -35,10 +35,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     )?;
     let validated = match &model.validation {
         None => "nowhere validated".to_owned(),
-        Some(v) => format!(
-            "validated on {} ({} subjects): sensitivity {:.3}, specificity {:.3}",
-            v.dataset, v.subjects, v.sensitivity.value, v.specificity.value
-        ),
+        Some(validation) => format!("validated on {validation}"),
     };
     line("", &validated)?;
     line("", &updates(model))?;

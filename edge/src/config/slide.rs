@@ -17,6 +17,10 @@ pub struct Slide {
     /// Whether a slide is begun at the start of the program where none is open. Default: true; otherwise fields join no
     /// slide until `slide.start`.
     pub auto_start: bool,
+    /// Whether slides go by pseudonyms: what `slide.start` says of a slide is hashed with the key of `[cells]
+    /// pseudonym_key_file`, or the board's own, before anything is made of it, so that no result, report or file holds it.
+    /// Default: false.
+    pub pseudonyms: bool,
     /// Red cells in a microlitre of blood, by which a rate becomes parasites per microlitre. Default: 5000000.
     pub red_cells_per_ul: u64,
     /// The `dataset` of the model card's validation, word for word, if those rates were measured on this site's own
@@ -34,6 +38,7 @@ impl Default for Slide {
         Self {
             cells_needed: 5000,
             auto_start: true,
+            pseudonyms: false,
             red_cells_per_ul: 5_000_000,
             site_validation: None,
             report_cells: 24,

@@ -350,17 +350,7 @@ impl Undecided {
 
 /// A row with [`COLUMNS`] as a cell.
 fn kept_cell(row: &Row<'_>) -> rusqlite::Result<KeptCell> {
-    let row = KeptRow {
-        id: row.get(0)?,
-        slide: row.get(1)?,
-        reason: row.get(2)?,
-        p: row.get(3)?,
-        label: row.get(4)?,
-        facts: row.get(5)?,
-        verdict: row.get(6)?,
-        decided_at: row.get(7)?,
-        decided_by: row.get(8)?,
-    };
-    row.cell()
+    KeptRow::of(row)?
+        .cell()
         .map_err(|error| Error::FromSqlConversionFailure(0, Type::Text, error.into()))
 }

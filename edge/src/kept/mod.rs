@@ -8,6 +8,7 @@
 mod choose;
 mod database;
 mod export;
+mod pseudonyms;
 #[cfg(test)]
 pub mod tests;
 
@@ -64,6 +65,9 @@ pub enum KeptError {
     /// No such cell.
     #[error("no cell {0} is kept here, or not any more")]
     Unknown(Uuid),
+    /// The key of the pseudonyms can be neither read nor made.
+    #[error("{0}")]
+    Key(String),
     /// The database can't be used now.
     #[error("the kept cells can't be reached: {0}")]
     Unusable(String),

@@ -53,6 +53,7 @@ pub struct Commands {
     /// That of the stage that hands commands over: some take long.
     pulse: Arc<Pulse>,
     quality: u8,
+    pseudonyms: bool,
     /// First words of topics that answers must not go to, besides our own.
     reserved: Vec<String>,
     limiter: DefaultDirectRateLimiter,
@@ -80,13 +81,14 @@ struct Undone {
 }
 
 impl Commands {
-    /// A door for commands to this store and these stages; `quality` is that of pictures, and below the `announced` topics'
-    /// first words no answer goes.
+    /// A door for commands to this store and these stages; `quality` is that of pictures, slides go by `pseudonyms` from here
+    /// on where that is wanted, and below the `announced` topics' first words no answer goes.
     pub fn new(
         board: Arc<Board>,
         store: Arc<Store>,
         pulse: Arc<Pulse>,
         quality: u8,
+        pseudonyms: bool,
         announced: &[(String, Bytes)],
     ) -> Self {
         let words = announced
@@ -97,6 +99,7 @@ impl Commands {
             store,
             pulse,
             quality,
+            pseudonyms,
             reserved: words.map(str::to_owned).collect(),
             limiter: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
             complaints: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
@@ -214,7 +217,10 @@ impl Commands {
         info!("command {} ({id})", request.command);
         match command {
             Command::SlideStart(SlideStart { id: slide, notes }) => {
-                let slide = slide.unwrap_or_else(SlideId::new_unique);
+                let slide = match slide {
+                    Some(slide) => self.called(slide)?,
+                    None => SlideId::new_unique(),
+                };
                 let begun = WhichSlide {
                     slide: slide.clone(),
                 };
@@ -267,7 +273,8 @@ impl Commands {
                     bytes,
                 })))
             }
-            Command::CellsList(wanted) => {
+            Command::CellsList(mut wanted) => {
+                wanted.slide = wanted.slide.map(|slide| self.called(slide)).transpose()?;
                 let listed = self.board.kept.list(&wanted).map_err(of_cells)?;
                 Ok(Done::Fleeting(result(&listed)))
             }
@@ -310,6 +317,19 @@ impl Commands {
                 uptime_s: self.board.uptime().as_secs(),
                 boot_id: self.board.boot_id,
             }))),
+        }
+    }
+
+    /// What a slide is called from here on.
+    fn called(&self, slide: SlideId) -> Result<SlideId, Undone> {
+        match self.pseudonyms {
+            true => Ok(self
+                .board
+                .kept
+                .pseudonyms()
+                .map_err(of_cells)?
+                .slide(&slide)),
+            false => Ok(slide),
         }
     }
 
@@ -382,7 +402,7 @@ fn of_cells(error: KeptError) -> Undone {
     let code = match error {
         KeptError::Off => ReplyCode::NotNow,
         KeptError::Unknown(_) => ReplyCode::BadArgs,
-        KeptError::Unusable(_) => ReplyCode::Failed,
+        KeptError::Key(_) | KeptError::Unusable(_) => ReplyCode::Failed,
     };
     undone(code, error.to_string())
 }

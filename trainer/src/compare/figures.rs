@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pairs::Pair;
 use super::{Group, Verdict};
+use crate::metrics::percentiles;
 
 /// Draws of the bootstrap.
 const DRAWS: usize = 1000;
@@ -204,7 +205,7 @@ pub fn group(pairs: &[Pair], thresholds: [f64; 2]) -> Group {
         let of = |figure: usize| {
             values[kind][figure].map(|value| Interval {
                 value,
-                interval: percentiles(&mut drawn[kind][figure].clone()),
+                interval: percentiles(drawn[kind][figure].clone()),
             })
         };
         Figures::of(std::array::from_fn(of))
@@ -238,13 +239,6 @@ pub fn group(pairs: &[Pair], thresholds: [f64; 2]) -> Group {
         new,
         difference,
     }
-}
-
-fn percentiles(draws: &mut [f64]) -> Option<[f64; 2]> {
-    draws.sort_by(f64::total_cmp);
-    let last = draws.len().checked_sub(1)?;
-    let at = |q: f64| draws[(last as f64 * q).round() as usize];
-    Some([at(0.025), at(0.975)])
 }
 
 /// The exact two-sided test of Q. McNemar (Psychometrika 12 (1947) 153-157): given how many cells only the one and only the

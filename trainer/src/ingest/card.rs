@@ -124,17 +124,7 @@ impl Source for Card {
 }
 
 fn cell(row: &Row<'_>, device: &DeviceId, pseudonyms: &Pseudonyms) -> Result<Cell> {
-    let kept = KeptRow {
-        id: row.get(0)?,
-        slide: row.get(1)?,
-        reason: row.get(2)?,
-        p: row.get(3)?,
-        label: row.get(4)?,
-        facts: row.get(5)?,
-        verdict: row.get(6)?,
-        decided_at: row.get(7)?,
-        decided_by: row.get(8)?,
-    };
+    let kept = KeptRow::of(row)?;
     let (picture, mask, sum): (Vec<u8>, Vec<u8>, Vec<u8>) =
         (row.get(9)?, row.get(10)?, row.get(11)?);
     let facts = kept.facts.clone();

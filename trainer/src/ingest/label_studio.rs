@@ -133,7 +133,9 @@ pub fn run(args: &ExportLabelsArgs) -> Result<()> {
             tracing::warn!("cell {}: left out: {e}", cell.record.cell.id);
             return Ok(());
         }
-        write(&args.out, &cell)?;
+        cell.record
+            .write_to(&args.out, &cell.picture, &cell.mask)
+            .with_context(|| format!("cannot write a cell into {}", args.out.display()))?;
         tasks.push(task(&cell.record, &args.images));
         Ok(())
     })?;
@@ -159,20 +161,6 @@ pub fn run(args: &ExportLabelsArgs) -> Result<()> {
              smearscope-train ingest EXPORT.json --cells {} --out DATA",
             args.out.display()
         );
-    }
-    Ok(())
-}
-
-fn write(folder: &Path, cell: &Cell) -> Result<()> {
-    let id = cell.record.cell.id;
-    let record = serde_json::to_vec(&cell.record)?;
-    for (part, bytes) in [
-        (Part::Picture, &cell.picture),
-        (Part::Mask, &cell.mask),
-        (Part::Record, &record),
-    ] {
-        let path = folder.join(part.name(id));
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

@@ -203,14 +203,9 @@ fn damaged_cells_are_left_out_and_a_folder_that_is_no_data_set_is_left_alone() {
 fn exported(folder: &Path, cells: &[Cell]) {
     fs::create_dir_all(folder).unwrap();
     for cell in cells {
-        let record = serde_json::to_vec(&cell.record).unwrap();
-        for (part, bytes) in [
-            (Part::Record, &record),
-            (Part::Picture, &cell.picture),
-            (Part::Mask, &cell.mask),
-        ] {
-            fs::write(folder.join(part.name(cell.record.cell.id)), bytes).unwrap();
-        }
+        cell.record
+            .write_to(folder, &cell.picture, &cell.mask)
+            .unwrap();
     }
 }
 

@@ -173,13 +173,12 @@ fn figures(summaries: &[Summary], ranking: &Ranking, weights: &[u64]) -> [Option
     ]
 }
 
-fn percentiles(mut draw: Vec<f64>) -> Option<[f64; 2]> {
-    draw.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let last = draw.len().checked_sub(1)?;
-        draw.get((last as f64 * q).round() as usize).copied()
-    };
-    Some([at(0.025)?, at(0.975)?])
+/// Percentiles 2.5 and 97.5 of what was drawn; `None` of nothing.
+pub fn percentiles(mut draws: Vec<f64>) -> Option<[f64; 2]> {
+    draws.sort_by(f64::total_cmp);
+    let last = draws.len().checked_sub(1)?;
+    let at = |q: f64| draws[(last as f64 * q).round() as usize];
+    Some([at(0.025), at(0.975)])
 }
 
 #[cfg(test)]

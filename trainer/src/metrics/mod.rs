@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 mod bootstrap;
 pub mod curves;
 
-pub use bootstrap::Intervals;
 use bootstrap::Ranking;
+pub use bootstrap::{Intervals, percentiles};
 
 /// One judged cell.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,11 +19,15 @@ struct Bench {
 }
 
 fn board() -> Bench {
+    board_with(false)
+}
+
+fn board_with(pseudonyms: bool) -> Bench {
     let store = Arc::new(store_in_memory());
     let board = Arc::new(with_store(Arc::clone(&store)));
     let (control, kept) = (Arc::clone(&board.control), Arc::clone(&board.kept));
     let pulse = Arc::new(Arc::clone(&board.pulses).begin(Stage::Delivery));
-    let commands = Commands::new(board, Arc::clone(&store), pulse, 80, &[]);
+    let commands = Commands::new(board, Arc::clone(&store), pulse, 80, pseudonyms, &[]);
     Bench {
         commands,
         store,
@@ -76,6 +80,28 @@ fn slides_begin_and_end_once_however_often_it_is_asked() {
     assert!(board.store.slide().unwrap().closed_at.is_some());
     // One field and two closed slides.
     assert_eq!(board.store.health().0.pending, 3);
+}
+
+#[test]
+fn where_slides_go_by_pseudonyms_no_name_comes_in() {
+    let mut board = board_with(true);
+    let started = board.run("a", "slide.start", json!({ "id": "Ada-Lovelace" }));
+    let pseudonym = board.store.slide().unwrap().id;
+    assert!(pseudonym.as_str().starts_with("anon-"), "{pseudonym}");
+    assert_eq!(started["result"]["slide"], pseudonym.as_str());
+    // Whoever has the slide in hand finds its cells by what is written on it, or by what the board calls it.
+    let suspect = chosen(KeptReason::Suspicious, 0.9);
+    board
+        .kept
+        .keep(&field(1, Some(pseudonym.as_str())), &[suspect]);
+    for (id, slide) in [("b", "Ada-Lovelace"), ("c", pseudonym.as_str())] {
+        let listed = board.run(id, "cells.list", json!({ "slide": slide }));
+        assert_eq!(listed["result"]["total"], 1, "{listed}");
+    }
+    // Its name is in use, and so are the ones that the board makes.
+    assert_eq!(board.run("d", "slide.start", json!({}))["ok"], true);
+    let again = board.run("e", "slide.start", json!({ "id": "Ada-Lovelace" }));
+    assert_eq!(again["code"], "bad_args", "{again}");
 }
 
 #[test]

@@ -1,32 +1,27 @@
 //! Labelled crops in class folders, on disk or inside a zip, and whom each came from.
 
+mod source;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use rayon::prelude::*;
 use regex::Regex;
 use sha2::{Digest, Sha256};
 use smearscope_common::crop;
 use smearscope_common::image::{self, RgbImage, has_image_extension};
 use smearscope_common::model_card::CropSpec;
 use smearscope_common::stain::Colour;
-use zip::ZipArchive;
-use zip::result::ZipError;
 
 use crate::error::bad_input;
-use crate::files;
 use crate::manifest::{self, Row};
+use source::Source;
 
 /// Subject of an NIH crop: the `C` number at the start of its file name. The `P` number that
 /// infected ones carry too is another numbering of the same people.
 pub const NIH_SUBJECT: &str = r"^C(\d+)";
-
-/// The largest file that is taken for a crop, in bytes after unpacking: what a zip says of its
-/// sizes is not believed.
-pub(crate) const MAX_CROP_BYTES: u64 = 64 << 20;
 
 /// What the files of a data set that is learnt from beside another one are called by: `replay/…`.
 pub const REPLAY: &str = "replay";
@@ -84,12 +79,6 @@ pub struct Dataset {
     sources: Vec<Source>,
 }
 
-#[derive(Clone, Debug)]
-enum Source {
-    Folder(PathBuf),
-    Zip(PathBuf),
-}
-
 impl Dataset {
     /// Lists a data set. `subject` is a regular expression on the file name (without folders);
     /// its first group, or else the whole match, is the subject. Where a manifest of `ingest` lies beside the class folders, that
@@ -100,12 +89,8 @@ impl Dataset {
     /// archive, two class names or entries that can't be told apart, or a file whose name has no
     /// subject.
     pub fn open(path: &Path, subject: &Regex) -> Result<Self> {
-        let (source, names, nameless) = if path.is_dir() {
-            let (names, nameless) = folder_names(path)?;
-            (Source::Folder(path.to_owned()), names, nameless)
-        } else {
-            (Source::Zip(path.to_owned()), zip_names(path)?, Vec::new())
-        };
+        let source = Source::of(path);
+        let (names, nameless) = source.names()?;
         let (images, mut ignored): (Vec<_>, Vec<_>) = names
             .into_iter()
             .partition(|name| has_image_extension(name));
@@ -186,49 +171,17 @@ impl Dataset {
             let places: Vec<usize> = (0..indices.len())
                 .filter(|&place| self.samples[indices[place]].source == at)
                 .collect();
-            let of_source: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
-            let results = self.map_source(source, &of_source, &work)?;
+            let files: Vec<(usize, &str)> = places
+                .iter()
+                .map(|&place| (indices[place], self.own_name(indices[place])))
+                .collect();
+            let results = source.map(&files, &work)?;
             for (place, result) in places.into_iter().zip(results) {
                 done[place] = Some(result);
             }
         }
         // Each sample is of one source.
         Ok(done.into_iter().flatten().collect())
-    }
-
-    fn map_source<T: Send>(
-        &self,
-        source: &Source,
-        indices: &[usize],
-        work: &(impl Fn(usize, Result<Vec<u8>>) -> T + Sync),
-    ) -> Result<Vec<T>> {
-        match source {
-            Source::Folder(root) => Ok(indices
-                .par_iter()
-                .map(|&i| {
-                    let path = root.join(self.own_name(i));
-                    work(i, read_limited(&path))
-                })
-                .collect()),
-            Source::Zip(path) => {
-                // Reading a zip moves its file position, so each part of the work opens it anew.
-                let part = indices
-                    .len()
-                    .div_ceil(4 * rayon::current_num_threads())
-                    .max(1);
-                let parts = indices
-                    .par_chunks(part)
-                    .map(|indices| {
-                        let mut zip = open_zip(path)?;
-                        Ok(indices
-                            .iter()
-                            .map(|&i| work(i, read_entry(&mut zip, self.own_name(i))))
-                            .collect::<Vec<_>>())
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                Ok(parts.into_iter().flatten().collect())
-            }
-        }
     }
 
     /// A sample's picture as a model of that crop path is shown it: as it is, or where its field's colour is known, brought to the
@@ -377,40 +330,6 @@ impl Kept {
     }
 }
 
-impl Source {
-    /// The rows of the manifest by their files, where there is one.
-    fn manifest(&self) -> Result<Option<BTreeMap<String, Row>>> {
-        let (path, bytes) = match self {
-            Self::Folder(root) => {
-                let path = root.join(manifest::FILE);
-                match std::fs::read(&path) {
-                    Ok(bytes) => (path, bytes),
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    Err(e) => return Err(bad_input!("{}: cannot be read: {e}", path.display())),
-                }
-            }
-            Self::Zip(path) => {
-                let mut zip = open_zip(path)?;
-                if zip.index_for_name(manifest::FILE).is_none() {
-                    return Ok(None);
-                }
-                (path.clone(), read_entry(&mut zip, manifest::FILE)?)
-            }
-        };
-        // Other tools call their tables so, too.
-        if !bytes.starts_with(b"file,class,id,") {
-            return Ok(None);
-        }
-        let rows = manifest::read(&bytes)
-            .map_err(|e| bad_input!("{}: not a manifest of `ingest`: {e}", path.display()))?;
-        Ok(Some(
-            rows.into_values()
-                .map(|row| (row.file.clone(), row))
-                .collect(),
-        ))
-    }
-}
-
 fn file_name(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or(file)
 }
@@ -443,90 +362,4 @@ fn refuse_twins(classes: &BTreeMap<String, usize>, data: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The names below a folder with `/`, and those that are no UTF-8 as far as they can be shown.
-fn folder_names(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
-    let mut names = Vec::new();
-    let mut nameless = Vec::new();
-    for path in files::below(root)? {
-        let relative = path.strip_prefix(root).unwrap_or(&path);
-        let parts: Option<Vec<_>> = relative.iter().map(|part| part.to_str()).collect();
-        match parts {
-            Some(parts) => names.push(parts.join("/")),
-            None => {
-                let shown = relative.display().to_string();
-                tracing::warn!("{shown}: left out: its name is not UTF-8; rename it");
-                nameless.push(shown);
-            }
-        }
-    }
-    Ok((names, nameless))
-}
-
-fn read_limited(path: &Path) -> Result<Vec<u8>> {
-    read_crop(File::open(path)?)
-}
-
-/// Reads to the end, but no more than a crop may have.
-fn read_crop(reader: impl Read) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(MAX_CROP_BYTES + 1).read_to_end(&mut bytes)?;
-    anyhow::ensure!(
-        bytes.len() as u64 <= MAX_CROP_BYTES,
-        "more than {} MiB, too large for a cell's picture",
-        MAX_CROP_BYTES >> 20
-    );
-    Ok(bytes)
-}
-
-fn open_zip(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
-    let file =
-        File::open(path).map_err(|e| bad_input!("{}: cannot be opened: {e}", path.display()))?;
-    ZipArchive::new(BufReader::new(file)).map_err(|e| {
-        bad_input!(
-            "{}: neither a folder nor a readable zip file: {e}",
-            path.display()
-        )
-    })
-}
-
-fn zip_names(path: &Path) -> Result<Vec<String>> {
-    let zip = open_zip(path)?;
-    if zip.has_duplicate_names() {
-        return Err(bad_input!(
-            "{}: two entries of the archive have the same name, and only one could be read; \
-             pack it anew",
-            path.display()
-        ));
-    }
-    let mut names = Vec::new();
-    for name in zip.file_names() {
-        let name = name
-            .map_err(|e| bad_input!("{}: a file name is damaged: {e}", path.display()))?
-            .into_owned();
-        let climbs = name.starts_with('/')
-            || name.contains('\\')
-            || name.split('/').any(|part| part == "..");
-        if climbs {
-            return Err(bad_input!(
-                "{}: the archive holds the name {name:?}, which points outside it; it is refused",
-                path.display()
-            ));
-        }
-        if !name.ends_with('/') {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-fn read_entry(zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Result<Vec<u8>> {
-    match zip.by_name(name) {
-        Ok(entry) => read_crop(entry),
-        Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => Err(anyhow::anyhow!(
-            "encrypted; unpack the archive with its password and give the folder"
-        )),
-        Err(e) => Err(e.into()),
-    }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use regex::Regex;
 use zip::write::SimpleFileOptions;
 
-use crate::dataset::{Dataset, MAX_CROP_BYTES, NIH_SUBJECT};
+use super::source::MAX_CROP_BYTES;
+use crate::dataset::{Dataset, NIH_SUBJECT};
 
 fn nih() -> Regex {
     Regex::new(NIH_SUBJECT).unwrap()
