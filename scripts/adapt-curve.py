@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--replay-cells", type=int, default=400)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
+    same_settings(args)
     site = Site(args)
     site.prepare()
     counts = [math.inf if n == "all" else int(n) for n in args.parasites.split(",")]
@@ -68,6 +69,16 @@ def main():
                 append(results, row)
                 print(json.dumps(row), flush=True)
     summary(site, rows(results))
+
+
+def same_settings(args):
+    """What lies in the working folder was made with these settings."""
+    names = ("fields", "replay", "base", "replay_split", "halves", "replay_cells")
+    settings = {name: str(getattr(args, name)) for name in names}
+    note = args.work / "settings.json"
+    if note.exists() and json.loads(note.read_text()) != settings:
+        sys.exit(f"{args.work}: holds a curve that was made with other settings ({note}); give --work a folder of its own")
+    note.write_text(json.dumps(settings, indent=1) + "\n")
 
 
 class Site:
@@ -256,23 +267,25 @@ def call(words):
 
 
 def summary(site, results):
-    """The table and the curve of docs/loop.md: means over draws, with intervals of 95 % by a bootstrap over draws and slides."""
+    """The table and the curve of docs/loop.md: means over draws, with intervals of 95 %."""
     base = site.base()
     groups = {}
     for row in results:
         groups.setdefault((row["parasites"], row["choice"]), []).append(row)
-    lines = ["| parasites reviewed | choice | cells reviewed | sensitivity at 0.98 | at 0.99 | gain at 0.98 |", "|---|---|---|---|---|---|"]
+    lines = ["| parasites reviewed | choice | cells reviewed | healthy ones learnt | sensitivity at 0.98 | at 0.99 | gain at 0.98 |"]
+    lines.append("|---|---|---|---|---|---|---|")
     figures = [interval([base], s) for s in SPECIFICITIES]
-    lines.append(f"| 0 | – | 0 | {figures[0]} | {figures[1]} | – |")
+    lines.append(f"| 0 | – | 0 | 0 | {figures[0]} | {figures[1]} | – |")
     means = {"active": [base.sensitivity(0.98)], "random": [base.sensitivity(0.98)]}
     judged = {}
     for key, some in groups.items():
         count, choice = key
         judged[key] = [site.read(row) for row in some]
         figures = [interval(judged[key], s) for s in SPECIFICITIES] + [interval(judged[key], 0.98, [base])]
-        reviewed, found = (statistics.mean(float(r[name]) for r in some) for name in ("reviewed", "found_parasites"))
+        counts = ("reviewed", "learnt_uninfected", "found_parasites")
+        reviewed, healthy, found = (statistics.mean(float(r[name]) for r in some) for name in counts)
         name = f"all ({found:.0f})" if count == "all" else count
-        lines.append(f"| {name} | {choice} | {reviewed:.0f} | {' | '.join(figures)} |")
+        lines.append(f"| {name} | {choice} | {reviewed:.0f} | {healthy:.0f} | {' | '.join(figures)} |")
         means[choice].append(statistics.mean(j.sensitivity(0.98) for j in judged[key]))
     lines.append("")
     for count in dict.fromkeys(count for count, _ in groups):
@@ -288,9 +301,14 @@ def summary(site, results):
 
 
 def interval(some, specificity, against=None):
-    """The mean over draws, or its difference to that of others on the same slides, with an interval of 95 %."""
+    """The mean over draws, or its difference to that of others on the same slides, with an interval of 95 % by a bootstrap over
+    draws and slides. Of n one less is drawn, without which variances would be too small by one part in n (Rao and Wu, JASA 83
+    (1988) 231-241)."""
     chance = random.Random(0)
     slides = sorted(some[0].sick.keys() | some[0].healthy.keys())
+
+    def drawn(all):
+        return chance.choices(all, k=max(1, len(all) - 1))
 
     def mean(judged, times=None):
         return statistics.mean(j.sensitivity(specificity, times) for j in judged)
@@ -298,10 +316,10 @@ def interval(some, specificity, against=None):
     values = []
     for _ in range(BOOTSTRAP):
         times = {}
-        for slide in chance.choices(slides, k=len(slides)):
+        for slide in drawn(slides):
             times[slide] = times.get(slide, 0) + 1
-        value = mean(chance.choices(some, k=len(some)), times)
-        values.append(value - (mean(chance.choices(against, k=len(against)), times) if against else 0))
+        value = mean(drawn(some), times)
+        values.append(value - (mean(drawn(against), times) if against else 0))
     values.sort()
     low, high = values[round(0.025 * (BOOTSTRAP - 1))], values[round(0.975 * (BOOTSTRAP - 1))]
     middle = mean(some) - (mean(against) if against else 0)

@@ -4,9 +4,6 @@
 //! cell with a margin, pixel for pixel) and `<id>.mask.png` (white where the cell is). The first comes first, and holds the
 //! hashes of the others.
 
-use std::path::Path;
-use std::{fs, io};
-
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -150,21 +147,22 @@ impl ExportedCell {
         }
     }
 
-    /// Writes the three files of a cell.
+    /// The names and bytes of a cell's three files, in the order in which they go into a folder: the record last, so that where
+    /// it is the others are whole.
     ///
     /// # Errors
-    /// The folder can't be written.
-    pub fn write_to(&self, folder: &Path, picture: &[u8], mask: &[u8]) -> io::Result<()> {
-        let record = serde_json::to_vec(self)?;
-        // The record last: where it is, the others are whole.
-        for (part, bytes) in [
-            (Part::Picture, picture),
-            (Part::Mask, mask),
-            (Part::Record, &record),
-        ] {
-            fs::write(folder.join(part.name(self.cell.id)), bytes)?;
-        }
-        Ok(())
+    /// The record has a number that JSON has no word for.
+    pub fn files(
+        &self,
+        picture: &[u8],
+        mask: &[u8],
+    ) -> Result<[(String, Vec<u8>); 3], serde_json::Error> {
+        let name = |part: Part| part.name(self.cell.id);
+        Ok([
+            (name(Part::Picture), picture.to_vec()),
+            (name(Part::Mask), mask.to_vec()),
+            (name(Part::Record), serde_json::to_vec(self)?),
+        ])
     }
 
     /// What a person decided that it is.
@@ -249,6 +247,11 @@ impl Pseudonyms {
             }),
             ..cell
         }
+    }
+
+    /// Whether a slide's id can't name a patient: it is a pseudonym, or was made by a board.
+    pub fn is_nobodys(slide: &SlideId) -> bool {
+        is_pseudonym(slide.as_str()) || Uuid::parse_str(slide.as_str()).is_ok()
     }
 
     fn of(&self, kind: &str, name: &str) -> String {
@@ -381,6 +384,8 @@ pub(crate) mod tests {
         assert_ne!(ours.slide(&"Ada-Lovelacf".parse().unwrap()), slide);
         let theirs = Pseudonyms::new(*b"another key");
         assert_ne!(theirs.slide(&"Ada-Lovelace".parse().unwrap()), slide);
+        assert!(Pseudonyms::is_nobodys(&slide) && Pseudonyms::is_nobodys(&SlideId::new_unique()));
+        assert!(!Pseudonyms::is_nobodys(&"Ada-Lovelace".parse().unwrap()));
         // Twice is once.
         assert_eq!(theirs.cell(anonymous.clone()), anonymous);
         assert_ne!(ours.of("slide", "x"), ours.of("reviewer", "x"));

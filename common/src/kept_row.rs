@@ -2,7 +2,6 @@
 //! brought. How it is stored is SQL and stands with the board; what its columns mean stands here.
 
 use jiff::Timestamp;
-use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -99,7 +98,8 @@ impl KeptRow {
     ///
     /// # Errors
     /// A column holds another kind of value.
-    pub fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    #[cfg(feature = "sqlite")]
+    pub fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             slide: row.get(1)?,

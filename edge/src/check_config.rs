@@ -16,6 +16,7 @@ use crate::health::machine::disk_free_mb;
 use crate::model;
 use crate::mqtt::{BrokerUrl, DEFAULT_PATH, discovery};
 use crate::named_file::{NamedFile, Reach};
+use crate::slide::Rules;
 
 use report::{
     BrokerReport, FileReport, HttpReport, ModelReport, Report, SlideReport, SourceReport,
@@ -52,7 +53,9 @@ impl Report {
         let mut doubts = config.overrides.doubts();
         doubts.extend(config.mqtt.doubt());
         doubts.extend(config.http.doubt());
-        doubts.extend(config.slide.doubt(card.validation.as_ref()));
+        let rules = Rules::new(id.clone(), &config.slide);
+        let validation = card.validation.as_ref();
+        doubts.extend(rules.doubt(validation));
         doubts.extend(doubts_of(
             &source,
             &broker,
@@ -77,7 +80,11 @@ impl Report {
                 auto_start: config.slide.auto_start,
                 cells_needed: config.slide.cells_needed,
                 red_cells_per_ul: config.slide.red_cells_per_ul,
+                pseudonyms: config.slide.pseudonyms,
                 site_validation: config.slide.site_validation.clone(),
+                corrected: validation
+                    .filter(|v| rules.corrects(v))
+                    .map(|v| v.dataset.clone()),
             },
             store,
             cells_max_mb: config.cells.max_mb,

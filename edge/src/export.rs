@@ -122,9 +122,11 @@ impl Export {
                 stage: label.and_then(stage).map(str::to_owned),
                 ..ExportedCell::of(device, cell, &chosen.picture, &chosen.mask)
             };
-            record
-                .write_to(&self.folder, &chosen.picture, &chosen.mask)
-                .with_context(|| format!("cannot write a cell into {}", self.folder.display()))?;
+            for (name, bytes) in record.files(&chosen.picture, &chosen.mask)? {
+                let path = self.folder.join(name);
+                fs::write(&path, bytes)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
         }
         Ok(())
     }

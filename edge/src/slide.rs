@@ -56,6 +56,26 @@ impl Rules {
             keep_reports: config.keep_reports,
         }
     }
+
+    /// Whether a model's rates may correct a count here: rates from elsewhere mislead.
+    pub fn corrects(&self, validation: &Validation) -> bool {
+        validation.devices.contains(&self.device)
+            || self.site_validation.as_ref() == Some(&validation.dataset)
+    }
+
+    /// Why nothing is corrected although it was asked for.
+    pub fn doubt(&self, validation: Option<&Validation>) -> Option<String> {
+        let wanted = self.site_validation.as_ref()?;
+        let there = match validation {
+            Some(validation) if self.corrects(validation) => return None,
+            Some(validation) => format!("they were measured on {:?}", validation.dataset),
+            None => "it has none".into(),
+        };
+        Some(format!(
+            "`site_validation` is {wanted:?}, but the rates of the model at work are not from there ({there}): parasitemia is \
+             not corrected"
+        ))
+    }
 }
 
 /// A model that judges cells, with what is known of its errors.
@@ -302,11 +322,8 @@ impl Slide {
         let limit = raw
             .zip(validation)
             .and_then(|(raw, v)| detection_limit(raw, v));
-        let is_here = |v: &&Validation| {
-            v.devices.contains(&rules.device) || Some(&v.dataset) == rules.site_validation.as_ref()
-        };
         let corrected = raw
-            .zip(validation.filter(is_here))
+            .zip(validation.filter(|v| rules.corrects(v)))
             .and_then(|(raw, v)| corrected(raw, v.sensitivity, v.specificity));
         let parasitemia = raw.map(|raw| raw.parasitemia());
         let is_below = limit.as_ref().is_some_and(|limit| !limit.is_above);

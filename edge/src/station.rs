@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use rand::RngCore;
+use smearscope_common::exported::Pseudonyms;
+use smearscope_common::message::{Notes, SlideId};
 use smearscope_common::synth::SmearSpec;
 use smearscope_common::topic::DeviceId;
 use tracing::{info, warn};
@@ -104,9 +106,19 @@ fn from_config(config: Config, broker: Option<&Broker>) -> anyhow::Result<Statio
         max_bytes: config.store.max_mb.saturating_mul(1 << 20),
         keep: days(config.store.keep_days),
         max_wait: days(config.store.max_wait_days),
-        rules,
+        rules: rules.clone(),
         auto_start: config.slide.auto_start,
     })?;
+    if config.slide.pseudonyms
+        && let Some(open) = store.open_slide()
+        && !Pseudonyms::is_nobodys(&open)
+    {
+        info!("the slide that was open may be called by somebody's name, and is closed");
+        match config.slide.auto_start {
+            true => store.start_slide(SlideId::new_unique(), Notes::default(), None)?,
+            false => Some(store.stop_slide(None)?),
+        };
+    }
     let kept = KeptCells::open(kept::Options {
         path: Some(config.store.cells(&config.device.id)?),
         max_bytes: config.cells.max_bytes(),
@@ -125,7 +137,7 @@ fn from_config(config: Config, broker: Option<&Broker>) -> anyhow::Result<Statio
         demands: config.model.demands(&config.device.id),
     })?;
     let validation = at_work.model.card().validation.as_ref();
-    if let Some(doubt) = config.slide.doubt(validation) {
+    if let Some(doubt) = rules.doubt(validation) {
         warn!("{doubt}");
     }
     let store = Arc::new(store);

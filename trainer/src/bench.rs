@@ -23,6 +23,7 @@ use crate::evaluate::logits_of_crops;
 use crate::loader::Crops;
 use crate::memory;
 use crate::recipe::Options;
+use crate::say::say;
 use crate::train::{Freeze, Material, learn, one_epoch, optimizer, views};
 
 /// Each thing is timed this often; the median counts. One round more, before, only warms up.
@@ -91,9 +92,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let dataset = Dataset::open(data, &Regex::new(EACH_ITS_OWN)?)?;
     let rates = memory::guarded(&memory::smaller_batch(batch), || measure(args, &dataset))??;
     if args.json {
-        println!("{}", serde_json::to_string(&rates)?);
+        say!("{}", serde_json::to_string(&rates)?)?;
     } else {
-        print(&rates);
+        print(&rates)?;
     }
     Ok(())
 }
@@ -246,7 +247,7 @@ fn draw(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn print(rates: &Rates) {
+fn print(rates: &Rates) -> Result<()> {
     let Rates {
         device,
         arithmetic,
@@ -257,10 +258,10 @@ fn print(rates: &Rates) {
         batch,
         ..
     } = rates;
-    println!(
+    say!(
         "{arch} at {size} px, batch {batch}, on {device} in {arithmetic:?}, {threads} threads \
          ({decode_threads} to decode); images/s:"
-    );
+    )?;
     for (what, rate) in [
         ("decode (once in a run)", rates.decode_per_s),
         ("augment", rates.augment_per_s),
@@ -268,8 +269,9 @@ fn print(rates: &Rates) {
         ("evaluate", rates.evaluate_per_s),
         ("epoch: augment and train", rates.epoch_images_per_s),
     ] {
-        println!("{what:<26} {rate:>10.1}");
+        say!("{what:<26} {rate:>10.1}")?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

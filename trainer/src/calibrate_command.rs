@@ -10,6 +10,7 @@ use crate::checkpoint::Run;
 use crate::device::Wish;
 use crate::evaluate_command::dataset_of;
 use crate::report;
+use crate::say::say;
 use crate::split::Subset;
 use crate::train::Machine;
 
@@ -47,15 +48,15 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         report::judge_run(&run, &args.run, &dataset, &machine)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string(&calibration)?);
+        say!("{}", serde_json::to_string(&calibration)?)?;
     } else {
-        print(&calibration);
+        print(&calibration)?;
     }
     Ok(())
 }
 
 /// Says what was chosen, and what it reached on which cells.
-pub fn print(calibration: &Calibration) {
+pub fn print(calibration: &Calibration) -> Result<()> {
     let Calibration {
         temperature,
         threshold,
@@ -64,32 +65,34 @@ pub fn print(calibration: &Calibration) {
         ..
     } = calibration;
     let rate = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
-    println!(
+    say!(
         "on the validation subset, {target}{}:",
         if calibration.reached {
             ""
         } else {
             " (not reached)"
         }
-    );
-    println!(
+    )?;
+    say!(
         "  temperature  {temperature}  (loss {:.4}, before {:.4})",
-        calibration.loss_after, calibration.loss_before
-    );
-    println!("  threshold    {threshold}");
-    println!(
+        calibration.loss_after,
+        calibration.loss_before
+    )?;
+    say!("  threshold    {threshold}")?;
+    say!(
         "  sensitivity  {} ({} of {})",
         rate(calibration.sensitivity),
         c.tp,
         c.tp + c.missed
-    );
-    println!(
+    )?;
+    say!(
         "  specificity  {} ({} of {})",
         rate(calibration.specificity),
         c.tn,
         c.tn + c.fp
-    );
+    )?;
     for note in &calibration.notes {
-        println!("  {note}");
+        say!("  {note}")?;
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use crate::checkpoint;
 use crate::cli::{Command, Data, Shares};
 use crate::dataset::Dataset;
 use crate::export::{self, Naming};
+use crate::say::say;
 use crate::split::{self, Split, SplitBy, Subset};
 use crate::{
     bench, calibrate_command, compare, crossval, evaluate_command, fetch, ingest, inspect_command,
@@ -35,7 +36,7 @@ pub fn run(command: Command) -> Result<()> {
             Some(metrics) => evaluate_command::print(&metrics, args.json),
             None => {
                 if args.json {
-                    println!("{}", json!({"run": args.out, "test": null}));
+                    say!("{}", json!({"run": args.out, "test": null}))?;
                 }
                 Ok(())
             }
@@ -44,9 +45,9 @@ pub fn run(command: Command) -> Result<()> {
         Command::ExportLabels(args) => ingest::label_studio::run(&args),
         Command::Crossval(args) => {
             match crossval::run(&args)? {
-                Some(summary) if args.json => println!("{}", serde_json::to_string(&summary)?),
-                Some(summary) => crossval::print(&summary),
-                None if args.json => println!("{}", json!({"fold": args.fold, "out": args.out})),
+                Some(summary) if args.json => say!("{}", serde_json::to_string(&summary)?)?,
+                Some(summary) => crossval::print(&summary)?,
+                None if args.json => say!("{}", json!({"fold": args.fold, "out": args.out}))?,
                 None => {}
             }
             Ok(())
@@ -82,15 +83,15 @@ pub fn run(command: Command) -> Result<()> {
                 let line = json!({
                     "onnx": out, "bytes": bytes, "self_test_delta": delta, "card": card,
                 });
-                println!("{line}");
+                say!("{line}")?;
             } else {
-                println!(
+                say!(
                     "{}: {} {}, {:.1} MB, self-test within {delta:.1e}",
                     out.display(),
                     card.name,
                     card.version,
                     bytes as f64 / 1e6
-                );
+                )?;
             }
             Ok(())
         }
@@ -158,14 +159,14 @@ fn split_command(data: &Data, out: &Path, shares: &Shares, by: SplitBy, json: bo
                 )
             })
             .collect();
-        println!(
+        say!(
             "{}",
             json!({"split": out, "sha256": split::sha256(&csv), "subsets": parts})
-        );
+        )?;
     } else {
         for (subset, (n, classes)) in parts {
             let classes: Vec<_> = classes.iter().map(|(c, n)| format!("{n} {c}")).collect();
-            println!("{subset}: {n} subjects, {}", classes.join(", "));
+            say!("{subset}: {n} subjects, {}", classes.join(", "))?;
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ use crate::error::bad_input;
 use crate::metrics::{Judged, Metrics};
 use crate::predictions::{self, PREDICTIONS, Prediction};
 use crate::recipe::Options;
+use crate::say::say;
 use crate::split::{Split, SplitBy};
 use crate::suspects;
 use crate::train_command;
@@ -222,7 +223,7 @@ fn collect(args: &CrossvalArgs, dataset: &Dataset, folds: &[usize]) -> Result<Su
 }
 
 /// Prints a summary for people.
-pub fn print(summary: &Summary) {
+pub fn print(summary: &Summary) -> Result<()> {
     let figure = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
     let interval = |value: Option<[f64; 2]>| {
         value.map_or(String::new(), |[low, high]| {
@@ -233,7 +234,7 @@ pub fn print(summary: &Summary) {
         ("labels as published", &summary.as_published),
         ("without the suspects", &summary.without_suspects),
     ] {
-        println!(
+        say!(
             "{name}: {} cells of {} subjects, accuracy {}{}, AUC {}{}, sensitivity {}, specificity {}",
             m.n,
             m.subjects.len(),
@@ -243,15 +244,16 @@ pub fn print(summary: &Summary) {
             interval(m.interval_95.auc),
             figure(m.at_0_5.sensitivity),
             figure(m.at_0_5.specificity)
-        );
+        )?;
     }
-    println!("{} labels are suspected to be wrong", summary.suspects);
+    say!("{} labels are suspected to be wrong", summary.suspects)?;
     for (fold, m) in summary.each.iter().enumerate() {
-        println!(
+        say!(
             "  fold {fold}: {} cells, accuracy {}, AUC {}",
             m.n,
             figure(m.at_0_5.accuracy),
             figure(m.auc)
-        );
+        )?;
     }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::metrics::{Judged, Metrics};
 use crate::predictions;
 use crate::replay;
 use crate::report;
+use crate::say::say;
 use crate::split::{Split, SplitBy, Subset};
 use crate::train::Machine;
 
@@ -146,11 +147,11 @@ fn onnx(path: &Path, args: &EvaluateArgs) -> Result<Metrics> {
 /// Never in practice: figures are always JSON.
 pub fn print(metrics: &Metrics, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(metrics)?);
+        say!("{}", serde_json::to_string(metrics)?)?;
         return Ok(());
     }
     let at = &metrics.at_threshold;
-    println!("{} cells of {} subjects", metrics.n, metrics.subjects.len());
+    say!("{} cells of {} subjects", metrics.n, metrics.subjects.len())?;
     let i = &metrics.interval_95;
     let figures = [
         ("accuracy", at.accuracy, i.accuracy),
@@ -168,15 +169,19 @@ pub fn print(metrics: &Metrics, json: bool) -> Result<()> {
         let interval = interval.map_or_else(String::new, |[low, high]| {
             format!("  ({low:.4} to {high:.4} by subject)")
         });
-        println!("  {name:<12} {figure}{interval}");
+        say!("  {name:<12} {figure}{interval}")?;
     }
-    println!("  {:<12} {:.4}", "loss", metrics.loss);
+    say!("  {:<12} {:.4}", "loss", metrics.loss)?;
     for at in metrics.thresholds() {
         let c = at.confusion;
-        println!(
+        say!(
             "  at {}: {} parasitized found, {} missed, {} uninfected right, {} called parasitized",
-            at.threshold as f32, c.tp, c.missed, c.tn, c.fp
-        );
+            at.threshold as f32,
+            c.tp,
+            c.missed,
+            c.tn,
+            c.fp
+        )?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::dataset::Dataset;
 use crate::densenet::Architecture;
 use crate::download::{Downloader, Wanted};
 use crate::error::bad_input;
+use crate::say::say;
 use crate::weights;
 
 /// 27,558 crops of thin smears of 200 people (Rajaraman et al. 2018, doi:10.7717/peerj.4568).
@@ -144,7 +145,7 @@ fn get(
         line["bytes"] = json!(fetched.bytes);
         line["sha256"] = json!(fetched.sha256);
         line["fetched"] = json!(fetched.fetched);
-        println!("{line}");
+        say!("{line}")?;
         return Ok(());
     }
     let how = match (fetched.fetched, wanted.sha256) {
@@ -153,12 +154,12 @@ fn get(
         (true, None) => "fetched; nothing is known to compare its SHA-256 with",
         (true, Some(_)) => "fetched and as it should be",
     };
-    println!(
+    say!(
         "{}: {how}; {:.1} MB, SHA-256 {}",
         out.display(),
         fetched.bytes as f64 / 1e6,
         fetched.sha256
-    );
+    )?;
     Ok(())
 }
 

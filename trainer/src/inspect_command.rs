@@ -17,6 +17,7 @@ use crate::error::bad_input;
 use crate::inspect::{self, Inspection};
 use crate::montage::{self, Section, Tile};
 use crate::predictions::{self, PREDICTIONS};
+use crate::say::say;
 use crate::suspects::{self, Suspects};
 use crate::{progress, suspects_page};
 
@@ -93,9 +94,9 @@ pub fn run(args: &InspectArgs) -> Result<()> {
             inspection: &inspection,
             suspects: suspects.as_ref().map(|(_, found)| found),
         };
-        println!("{}", serde_json::to_string(&line)?);
+        say!("{}", serde_json::to_string(&line)?)?;
     } else {
-        println!("{inspection}");
+        say!("{inspection}")?;
     }
     if let Some((folder, found)) = &suspects {
         let folder = match &args.suspects_out {
@@ -106,7 +107,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         suspects_page::write(&folder, &dataset, found, &bar)?;
         bar.finish_and_clear();
         if !args.json {
-            print_suspects(found, &folder);
+            print_suspects(found, &folder)?;
         }
     }
     Ok(())
@@ -134,32 +135,35 @@ fn find_suspects(args: &InspectArgs, dataset: &Dataset, folder: &Path) -> Result
     Ok(found)
 }
 
-fn print_suspects(found: &Suspects, folder: &Path) {
-    println!(
+fn print_suspects(found: &Suspects, folder: &Path) -> Result<()> {
+    say!(
         "{} of {} predicted cells ({:.1} %) are probably labelled wrong (confidence {} or more)",
         found.suspects,
         found.predicted,
         100.0 * found.share,
         found.least_confidence
-    );
+    )?;
     for (class, count) in &found.by_class {
-        println!(
+        say!(
             "  labelled {class}: {} of {}",
-            count.suspects, count.predicted
-        );
+            count.suspects,
+            count.predicted
+        )?;
     }
     let mut subjects: Vec<_> = found.by_subject.iter().collect();
     subjects.sort_by_key(|(_, count)| std::cmp::Reverse(count.suspects));
     for (subject, count) in subjects.iter().take(5) {
-        println!(
+        say!(
             "  subject {subject}: {} of {}",
-            count.suspects, count.predicted
-        );
+            count.suspects,
+            count.predicted
+        )?;
     }
     if let Some(rest) = subjects.len().checked_sub(6) {
-        println!("  and {} more subjects", rest + 1);
+        say!("  and {} more subjects", rest + 1)?;
     }
-    println!("pictures: {}", folder.join(suspects_page::PAGE).display());
+    say!("pictures: {}", folder.join(suspects_page::PAGE).display())?;
+    Ok(())
 }
 
 /// One line per file; an unreadable one has no size, and one without bytes no hash.

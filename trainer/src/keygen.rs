@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use crate::error::bad_input;
+use crate::say::say;
 use crate::secret::Secret;
 use crate::signing_key::public_path;
 
@@ -85,19 +86,19 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
             "encrypted": is_encrypted,
             "trusted_key": line,
         });
-        println!("{line}");
+        say!("{line}")?;
     } else {
         let how = if is_encrypted {
             "encrypted"
         } else {
             "NOT encrypted: whoever reads it can sign"
         };
-        println!("{}: the secret key, {how}", args.out.display());
-        println!("{}: the public key", public.display());
-        println!(
+        say!("{}: the secret key, {how}", args.out.display())?;
+        say!("{}: the public key", public.display())?;
+        say!(
             "Into the config of each board that is to take models signed with it, below [model]:"
-        );
-        println!("trusted_keys = [\"{line}\"]");
+        )?;
+        say!("trusted_keys = [\"{line}\"]")?;
     }
     Ok(())
 }

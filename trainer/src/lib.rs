@@ -50,6 +50,7 @@ pub mod publish;
 pub mod recipe;
 pub mod replay;
 pub mod report;
+mod say;
 pub mod schedule;
 pub mod secret;
 pub mod signing_key;

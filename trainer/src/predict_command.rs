@@ -17,6 +17,7 @@ use crate::device::Wish;
 use crate::error::bad_input;
 use crate::montage::{self, Section, Tile};
 use crate::predict::{Answer, Classifier};
+use crate::say::say;
 use crate::{files, progress};
 
 /// Arguments of `predict`.
@@ -180,7 +181,7 @@ impl<'a> Report<'a> {
                 truth,
                 right,
             };
-            println!("{}", serde_json::to_string(&line)?);
+            say!("{}", serde_json::to_string(&line)?)?;
             return Ok(());
         }
         let mut line = format!(
@@ -199,7 +200,7 @@ impl<'a> Report<'a> {
             (Some(false), Some(truth)) => line.push_str(&format!(", wrong: labelled {truth}")),
             _ => {}
         }
-        println!("{line}");
+        say!("{line}")?;
         Ok(())
     }
 
@@ -287,7 +288,7 @@ impl<'a> Report<'a> {
             checkpoint::write_whole(path, &image::encode_png(&page)?)?;
         }
         if judged > 1 && !self.args.json {
-            println!("{verdict}, judged by the names of their folders");
+            say!("{verdict}, judged by the names of their folders")?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::commands::open;
 use crate::error::bad_input;
 use crate::evaluate::{evaluate_model, load_model};
 use crate::export::write_with;
+use crate::say::say;
 use crate::site::Site;
 use crate::split::{Split, SplitBy, Subset};
 
@@ -97,29 +98,31 @@ pub fn run(args: &ValidateArgs) -> Result<()> {
     write_with(&card, &mut graph, &args.out)?;
     if args.json {
         let line = json!({"onnx": args.out, "card": card, "false_alarms": site.false_alarms});
-        println!("{line}");
+        say!("{line}")?;
         return Ok(());
     }
-    println!("{}: {} {}", args.out.display(), card.name, card.version);
+    say!("{}: {} {}", args.out.display(), card.name, card.version)?;
     match &card.validation {
-        Some(validation) => println!("  {validation}"),
-        None => println!("  no rates (see above)"),
+        Some(validation) => say!("  {validation}")?,
+        None => say!("  no rates (see above)")?,
     }
     if let (Some(alarms), Some(reference)) = (site.false_alarms, &card.reference) {
-        println!(
+        say!(
             "  drift: of these {} slides or people {alarms} would be called different by a reference that the others make",
             reference.groups
-        );
+        )?;
     }
     for range in card
         .reference
         .iter()
         .flat_map(|reference| &reference.ranges)
     {
-        println!(
+        say!(
             "  {:?}: {:.4} to {:.4}",
-            range.measure, range.low, range.high
-        );
+            range.measure,
+            range.low,
+            range.high
+        )?;
     }
     Ok(())
 }

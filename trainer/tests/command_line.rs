@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 
 use serde_json::Value;
@@ -231,4 +231,26 @@ fn what_cannot_work_is_refused_in_one_sentence() {
     assert!(refused(&["predict", "text.zip", "cells/x.png"], here).contains("ONNX"));
     assert!(refused(&["export", "empty", "--out", "m.onnx"], here).contains("run folder"));
     assert_eq!(run(&["train", "--nonsense"], here).status.code(), Some(2));
+}
+
+#[test]
+fn whoever_reads_may_stop_and_a_full_disk_is_told() {
+    let dir = TempDir::new().unwrap();
+    let here = dir.path();
+    cells(&here.join("cells"));
+    let inspect = |out: File| {
+        let mut command = support::command(&["inspect", "cells"], here);
+        let output = command.stdout(out).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("panicked"), "{said}");
+        (output.status.code(), said)
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (code, said) = inspect(std::os::fd::OwnedFd::from(writer).into());
+    assert_eq!(code, Some(0), "{said}");
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, said) = inspect(full);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("standard output cannot be written"), "{said}");
 }

@@ -117,8 +117,12 @@ pub struct SlideReport {
     pub cells_needed: u64,
     /// Red cells in a microlitre.
     pub red_cells_per_ul: u64,
-    /// By whose rates a count is corrected.
+    /// Whether slides go by pseudonyms.
+    pub pseudonyms: bool,
+    /// By whose rates a count is to be corrected.
     pub site_validation: Option<String>,
+    /// By whose rates it is with this model.
+    pub corrected: Option<String>,
 }
 
 /// `store`

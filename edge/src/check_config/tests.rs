@@ -123,6 +123,19 @@ fn secrets_are_looked_at_and_never_shown() {
 }
 
 #[test]
+fn what_slides_are_called_and_whose_rates_correct_them_is_told() {
+    let synthetic = "[source]\nkind = \"synthetic\"\n[slide]\n";
+    let plain = report(synthetic).unwrap();
+    let card = model::load(None).unwrap().card().clone();
+    let name = card.validation.unwrap().dataset;
+    let wanted = format!("{synthetic}pseudonyms = true\nsite_validation = {name:?}\n");
+    let wanted = report(&wanted).unwrap();
+    assert!(said(&plain).contains("microlitre; with this model not corrected"));
+    assert!(said(&wanted).contains("by pseudonyms, begun"));
+    assert!(said(&wanted).contains(&format!("corrected by the rates of {name:?}")));
+}
+
+#[test]
 fn a_credential_is_left_to_systemd() {
     let text = "[source]\nkind = \"synthetic\"\n[mqtt]\ntransport = \"tls\"\nhost = \"broker.lab\"\n\
                 client_certificate = \"credential:cert\"\nclient_key = \"credential:key\"\nusername = \"a\"\n\

@@ -163,12 +163,16 @@ fn slide(report: &Report) -> String {
     } else {
         "begun by the command slide.start only"
     };
-    let corrected = match &slide.site_validation {
-        Some(site) => format!("corrected by the rates of {site:?}"),
-        None => "not corrected".to_owned(),
+    let corrected = match &slide.corrected {
+        Some(site) => format!("with this model corrected by the rates of {site:?}"),
+        None => "with this model not corrected".to_owned(),
+    };
+    let called = match slide.pseudonyms {
+        true => "by pseudonyms, ",
+        false => "",
     };
     format!(
-        "{begins}; {} cells make a count sufficient; {} red cells in a microlitre; {corrected}",
+        "{called}{begins}; {} cells make a count sufficient; {} red cells in a microlitre; {corrected}",
         slide.cells_needed, slide.red_cells_per_ul
     )
 }

@@ -1,7 +1,6 @@
 //! `[slide]`: when slides begin, and what is said of them.
 
 use serde::Deserialize;
-use smearscope_common::model_card::Validation;
 
 /// The most cells that a report shows: a page of them is looked at, a hundred are not.
 const MOST_REPORT_CELLS: usize = 200;
@@ -48,21 +47,6 @@ impl Default for Slide {
 }
 
 impl Slide {
-    /// Why nothing will be corrected although it was asked for.
-    pub fn doubt(&self, validation: Option<&Validation>) -> Option<String> {
-        let wanted = self.site_validation.as_ref()?;
-        let there = validation.map(|validation| &validation.dataset);
-        (there != Some(wanted)).then(|| {
-            let there = there.map_or("it has none".into(), |name| {
-                format!("they were measured on {name:?}")
-            });
-            format!(
-                "`site_validation` is {wanted:?}, but the rates of the model at work are not from there ({there}): \
-                 parasitemia is not corrected"
-            )
-        })
-    }
-
     /// Checks what doesn't show in a type; the error names a key and says what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         if !RED_CELLS.contains(&self.red_cells_per_ul) {
@@ -85,35 +69,5 @@ impl Slide {
             return Err(("keep_reports", why));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use smearscope_common::model_card::Rate;
-
-    #[test]
-    fn rates_from_elsewhere_are_named() {
-        let rate = Rate::new(9, 10).unwrap();
-        let validation = Validation {
-            dataset: "ward 3".into(),
-            subjects: 2,
-            sensitivity: rate,
-            specificity: rate,
-            devices: Vec::new(),
-        };
-        let site = |name: &str| Slide {
-            site_validation: Some(name.into()),
-            ..Slide::default()
-        };
-        assert_eq!(Slide::default().doubt(None), None);
-        assert_eq!(site("ward 3").doubt(Some(&validation)), None);
-        let other = site("ward 4").doubt(Some(&validation)).unwrap();
-        assert!(
-            other.contains("ward 3") && other.contains("ward 4"),
-            "{other}"
-        );
-        assert!(site("ward 3").doubt(None).unwrap().contains("none"));
     }
 }

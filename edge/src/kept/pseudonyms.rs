@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rand::RngCore;
 use smearscope_common::exported::{KEY_FILE, Pseudonyms};
+use tracing::warn;
 
 use super::{KeptCells, KeptError};
 use crate::whole_file;
@@ -21,7 +22,8 @@ impl KeptCells {
         let mut inner = self.lock();
         let found = match (&inner.pseudonyms, &inner.path) {
             (Some(found), _) => found.clone(),
-            (None, Some(path)) => read_or_make(&path.with_file_name(KEY_FILE))?,
+            (None, Some(path)) => read_or_make(&path.with_file_name(KEY_FILE))
+                .inspect_err(|error| warn!("{error}"))?,
             (None, None) => Pseudonyms::new(new_key()),
         };
         inner.pseudonyms = Some(found.clone());

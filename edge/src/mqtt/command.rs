@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde_json::Value;
 use smearscope_common::image::encode_jpeg;
 use smearscope_common::message::{
-    CellsGet, Command, FieldImage, InvalidCommand, ModelRollback, NoArgs, Pong, Reply, ReplyCode,
-    Request, RequestId, Resend, Resent, SlideId, SlideNote, SlideStart, WhichModel, WhichSlide,
+    CellsGet, CellsList, Command, FieldImage, InvalidCommand, MAX_SLIDE_ID, ModelRollback, NoArgs,
+    Pong, Reply, ReplyCode, Request, RequestId, Resend, Resent, SlideId, SlideNote, SlideStart,
+    WhichModel, WhichSlide,
 };
 use smearscope_common::topic::{DeviceId, Topic};
 use tracing::{info, warn};
@@ -211,7 +212,15 @@ impl Commands {
                 InvalidCommand::Args { .. } => ReplyCode::BadArgs,
                 InvalidCommand::Form(_) | InvalidCommand::RequestId => ReplyCode::Malformed,
             };
-            undone(code, error.to_string())
+            let said = match error {
+                // It may quote a slide's id.
+                InvalidCommand::Args { command, .. } if self.pseudonyms => format!(
+                    "wrong `args` for {command}, which are not repeated because slides go by pseudonyms here; a slide id has 1 \
+                     to {MAX_SLIDE_ID} characters of A-Z, a-z, 0-9, ., _ and -, the first of them no dot"
+                ),
+                error => error.to_string(),
+            };
+            undone(code, said)
         })?;
         let id = &request.request_id;
         info!("command {} ({id})", request.command);
@@ -273,9 +282,18 @@ impl Commands {
                     bytes,
                 })))
             }
-            Command::CellsList(mut wanted) => {
-                wanted.slide = wanted.slide.map(|slide| self.called(slide)).transpose()?;
-                let listed = self.board.kept.list(&wanted).map_err(of_cells)?;
+            Command::CellsList(wanted) => {
+                let slide = wanted.slide.clone().map(|slide| self.called(slide));
+                let called = CellsList {
+                    slide: slide.transpose()?,
+                    ..wanted.clone()
+                };
+                let kept = &self.board.kept;
+                let mut listed = kept.list(&called).map_err(of_cells)?;
+                if listed.total == 0 && called.slide != wanted.slide {
+                    // The board's own name for it, or one from before slides went by pseudonyms.
+                    listed = kept.list(&wanted).map_err(of_cells)?;
+                }
                 Ok(Done::Fleeting(result(&listed)))
             }
             Command::CellsGet(CellsGet { ids }) => {

@@ -117,6 +117,31 @@ fn a_clean_slide_under_a_model_of_specificity_0_965_reads_below_the_limit_and_no
 }
 
 #[test]
+fn rates_from_elsewhere_are_named() {
+    let validation = judge((1930, 2000)).validation.unwrap();
+    let site = |name: &str| Rules {
+        site_validation: Some(name.into()),
+        ..rules(5000)
+    };
+    assert_eq!(rules(5000).doubt(None), None);
+    assert_eq!(site("a lab").doubt(Some(&validation)), None);
+    let other = site("ward 4").doubt(Some(&validation)).unwrap();
+    assert!(
+        other.contains("a lab") && other.contains("ward 4"),
+        "{other}"
+    );
+    assert!(site("a lab").doubt(None).unwrap().contains("none"));
+    // Since then they were measured on this very board.
+    let devices = vec!["lab".parse().unwrap()];
+    let here = Validation {
+        devices,
+        ..validation
+    };
+    assert_eq!(site("ward 4").doubt(Some(&here)), None);
+    assert!(rules(5000).corrects(&here));
+}
+
+#[test]
 fn it_is_corrected_only_by_rates_of_this_site() {
     let judge = judge((1930, 2000));
     let mut slide = slide();
@@ -132,6 +157,13 @@ fn it_is_corrected_only_by_rates_of_this_site() {
     };
     assert_eq!(at(None).corrected, None);
     assert_eq!(at(Some("another lab")).corrected, None);
+    let mut own = judge.clone();
+    own.validation.as_mut().unwrap().devices = vec!["lab".parse().unwrap()];
+    let mut on_board = self::slide();
+    for _ in 0..50 {
+        on_board.add(1, &seen(&own, 100, 10));
+    }
+    assert!(on_board.message(&rules(5000)).corrected.is_some());
     let message = at(Some("a lab"));
     let corrected = message.corrected.unwrap();
     // (0.1 + 0.965 − 1) / (0.9 + 0.965 − 1)

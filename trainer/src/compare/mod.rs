@@ -19,6 +19,7 @@ use crate::checkpoint::write_whole;
 use crate::dataset::{Dataset, NIH_SUBJECT};
 use crate::error::bad_input;
 use crate::evaluate::{evaluate_model, load_model};
+use crate::say::say;
 use crate::split::{self, Split, SplitBy, Subset};
 pub use figures::{Figures, Interval};
 use pairs::{Pair, Pairs};
@@ -146,10 +147,10 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     };
     write_whole(&out, &serde_json::to_vec_pretty(&comparison)?)?;
     if args.json {
-        println!("{}", serde_json::to_string(&comparison)?);
+        say!("{}", serde_json::to_string(&comparison)?)?;
     } else {
-        print(&comparison);
-        println!("written to {}", out.display());
+        print(&comparison)?;
+        say!("written to {}", out.display())?;
     }
     Ok(())
 }
@@ -273,7 +274,7 @@ impl Comparison {
     }
 }
 
-fn print(comparison: &Comparison) {
+fn print(comparison: &Comparison) -> Result<()> {
     let Comparison {
         old,
         new,
@@ -283,28 +284,33 @@ fn print(comparison: &Comparison) {
         verdict,
         ..
     } = comparison;
-    println!(
+    say!(
         "old: {} {} (threshold {}), new: {} {} (threshold {})",
-        old.name, old.version, old.threshold, new.name, new.version, new.threshold
-    );
+        old.name,
+        old.version,
+        old.threshold,
+        new.name,
+        new.version,
+        new.threshold
+    )?;
     for (site, group) in sites {
-        println!(
+        say!(
             "{site}: {} cells of {} slides or people, {} parasitized: {}",
             group.cells,
             group.subjects,
             group.parasitized,
             group.verdict.words()
-        );
+        )?;
         for (name, figure) in Figures::NAMES.iter().zip(0..) {
             let of = |figures: &Figures| figures.each()[figure];
             let (old, new, difference) = (of(&group.old), of(&group.new), of(&group.difference));
             if old.is_some() || new.is_some() {
-                println!(
+                say!(
                     "  {name:<28} {} → {}  difference {}",
                     Interval::words(old),
                     Interval::words(new),
                     Interval::words(difference)
-                );
+                )?;
             }
         }
         for (name, p) in [
@@ -312,22 +318,23 @@ fn print(comparison: &Comparison) {
             ("specificity", group.p_specificity),
         ] {
             if let Some(p) = p {
-                println!("  {name}: McNemar's exact p = {p:.3}");
+                say!("  {name}: McNemar's exact p = {p:.3}")?;
             }
         }
     }
     for (stage, group) in stages {
-        println!(
+        say!(
             "{stage}: {} cells, sensitivity {} → {}",
             group.cells,
             Interval::words(group.old.sensitivity),
             Interval::words(group.new.sensitivity)
-        );
+        )?;
     }
     for note in notes {
-        println!("note: {note}");
+        say!("note: {note}")?;
     }
-    println!("verdict: the new model is {}", verdict.words());
+    say!("verdict: the new model is {}", verdict.words())?;
+    Ok(())
 }
 
 /// Whether a model may be handed out, by its comparison with the one before it.

@@ -23,6 +23,7 @@ use super::{Cell, From};
 use crate::checkpoint::write_whole;
 use crate::error::bad_input;
 use crate::manifest::class_of;
+use crate::say::say;
 
 /// The tasks to import, in the folder of the cells.
 const TASKS: &str = "tasks.json";
@@ -133,9 +134,10 @@ pub fn run(args: &ExportLabelsArgs) -> Result<()> {
             tracing::warn!("cell {}: left out: {e}", cell.record.cell.id);
             return Ok(());
         }
-        cell.record
-            .write_to(&args.out, &cell.picture, &cell.mask)
-            .with_context(|| format!("cannot write a cell into {}", args.out.display()))?;
+        for (name, bytes) in cell.record.files(&cell.picture, &cell.mask)? {
+            let path = args.out.join(name);
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         tasks.push(task(&cell.record, &args.images));
         Ok(())
     })?;
@@ -146,21 +148,21 @@ pub fn run(args: &ExportLabelsArgs) -> Result<()> {
     write_whole(&args.out.join(INTERFACE), interface().as_bytes())?;
     let n = tasks.len();
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({"out": args.out, "tasks": n, "decided": decided})
-        );
+        )?;
     } else {
-        println!("{}: {n} cells to label", args.out.display());
+        say!("{}: {n} cells to label", args.out.display())?;
         if decided > 0 {
-            println!("  {decided} decided on already, and left out (--all takes them, too)");
+            say!("  {decided} decided on already, and left out (--all takes them, too)")?;
         }
-        println!(
+        say!(
             "  In Label Studio: a project with the code of {INTERFACE} as its labelling interface, local storage on this folder \
              (or --images with an address of it), import {TASKS}; export as JSON, then\n  \
              smearscope-train ingest EXPORT.json --cells {} --out DATA",
             args.out.display()
-        );
+        )?;
     }
     Ok(())
 }

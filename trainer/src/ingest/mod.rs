@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::checkpoint::write_whole;
 use crate::error::bad_input;
 use crate::manifest::{self, Manifest, Row};
+use crate::say::say;
 use crate::secret::Secret;
 use similar::Similar;
 pub use source::Source;
@@ -168,9 +169,9 @@ pub fn run(args: &IngestArgs) -> Result<()> {
     let mut source = args.from.open()?;
     let done = ingest(source.as_mut(), &args.out, args.site.as_deref())?;
     if args.json {
-        println!("{}", serde_json::to_string(&done)?);
+        say!("{}", serde_json::to_string(&done)?)?;
     } else {
-        print(&done, &args.out);
+        print(&done, &args.out)?;
     }
     if done.classes.is_empty() {
         return Err(bad_input!(
@@ -183,23 +184,26 @@ pub fn run(args: &IngestArgs) -> Result<()> {
     Ok(())
 }
 
-fn print(done: &Ingested, out: &Path) {
+fn print(done: &Ingested, out: &Path) -> Result<()> {
     let classes: Vec<_> = done
         .classes
         .iter()
         .map(|(name, n)| format!("{n} {name}"))
         .collect();
-    println!(
+    say!(
         "{}: {} cells of {} slides ({})",
         out.display(),
         done.classes.values().sum::<u64>(),
         done.groups,
         classes.join(", ")
-    );
-    println!(
+    )?;
+    say!(
         "  {} seen: {} new, {} decided otherwise since, {} known",
-        done.seen, done.added, done.changed, done.known
-    );
+        done.seen,
+        done.added,
+        done.changed,
+        done.known
+    )?;
     for (n, what) in [
         (done.undecided, "wait for a decision"),
         (done.duplicates, "the same pixels as another one"),
@@ -211,9 +215,10 @@ fn print(done: &Ingested, out: &Path) {
         (done.damaged, "damaged (named above)"),
     ] {
         if n > 0 {
-            println!("  {n} {what}");
+            say!("  {n} {what}")?;
         }
     }
+    Ok(())
 }
 
 /// Takes in what a source has.

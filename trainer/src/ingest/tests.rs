@@ -203,9 +203,9 @@ fn damaged_cells_are_left_out_and_a_folder_that_is_no_data_set_is_left_alone() {
 fn exported(folder: &Path, cells: &[Cell]) {
     fs::create_dir_all(folder).unwrap();
     for cell in cells {
-        cell.record
-            .write_to(folder, &cell.picture, &cell.mask)
-            .unwrap();
+        for (name, bytes) in cell.record.files(&cell.picture, &cell.mask).unwrap() {
+            fs::write(folder.join(name), bytes).unwrap();
+        }
     }
 }
 

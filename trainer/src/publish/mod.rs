@@ -34,6 +34,7 @@ use self::rollout::{Board, Rollout, Standing, Until, Wish};
 use self::session::Session;
 use crate::compare;
 use crate::error::bad_input;
+use crate::say::say;
 use crate::secret::Secret;
 use crate::signing_key::SigningKey;
 
@@ -128,7 +129,7 @@ pub fn run(args: &PublishArgs) -> Result<()> {
     if args.json {
         tracing::info!("{described}");
     } else {
-        println!("{described}");
+        say!("{described}")?;
     }
     let key = SigningKey::read(&args.key, args.key_password_file.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -229,7 +230,7 @@ async fn publish(
     let mut session = Session::open(target).await?;
     let boards = choose(args, &session)?;
     if args.dry_run {
-        outcome::print_plan(&boards, &session.fleet, &model.sha256, args.json);
+        outcome::print_plan(&boards, &session.fleet, &model.sha256, args.json)?;
         session.close().await;
         return Ok(());
     }
@@ -264,7 +265,7 @@ async fn publish(
         )),
     };
     session.table.clear();
-    outcome::print(&rollout, &session.fleet, args.json);
+    let told = outcome::print(&rollout, &session.fleet, args.json);
     if !followed? {
         return Err(unsaid(&rollout));
     }
@@ -272,7 +273,7 @@ async fn publish(
         tidy(args, &mut session, model, &rollout).await;
     }
     session.close().await;
-    outcome::verdict(&rollout)
+    told.and(outcome::verdict(&rollout))
 }
 
 /// Signs the model for these boards; gives the payload of `model/desired`.
@@ -323,8 +324,8 @@ async fn tidy(args: &PublishArgs, session: &mut Session, model: &ModelFile, roll
     let say = |words: String| {
         if args.json {
             tracing::info!("{words}");
-        } else {
-            println!("{words}");
+        } else if let Err(error) = say!("{words}") {
+            tracing::warn!("{error:#}");
         }
     };
     if args.keep_chunks {

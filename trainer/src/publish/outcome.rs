@@ -7,6 +7,7 @@ use smearscope_common::topic::DeviceId;
 
 use super::fleet::Fleet;
 use super::rollout::{Board, Rollout, Standing, Wish, word};
+use crate::say::say;
 
 /// What is said of a board.
 struct Line<'a> {
@@ -17,7 +18,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn print(&self, json: bool) {
+    fn print(&self, json: bool) -> Result<()> {
         let Self {
             device,
             state,
@@ -26,20 +27,21 @@ impl Line<'_> {
         } = self;
         if json {
             let line = json!({"device": device, "state": state, "reason": reason, "model": model});
-            println!("{line}");
-            return;
+            say!("{line}")?;
+            return Ok(());
         }
         let reason = reason.as_ref().map(|why| format!(": {why}"));
         let model = model.map_or("its model is unknown".into(), |model| {
             format!("{} {} decides", model.name, model.version)
         });
         let state = state.replace('_', " ");
-        println!("{device}: {state}{}; {model}", reason.unwrap_or_default());
+        say!("{device}: {state}{}; {model}", reason.unwrap_or_default())?;
+        Ok(())
     }
 }
 
 /// Says what has become of each board.
-pub fn print(rollout: &Rollout, fleet: &Fleet, json: bool) {
+pub fn print(rollout: &Rollout, fleet: &Fleet, json: bool) -> Result<()> {
     for board in rollout.boards() {
         let (state, reason) = state(board, rollout.wish());
         let line = Line {
@@ -48,8 +50,9 @@ pub fn print(rollout: &Rollout, fleet: &Fleet, json: bool) {
             reason,
             model: fleet.at_work(&board.device),
         };
-        line.print(json);
+        line.print(json)?;
     }
+    Ok(())
 }
 
 fn state(board: &Board, wish: &Wish) -> (&'static str, Option<String>) {
@@ -68,7 +71,7 @@ fn state(board: &Board, wish: &Wish) -> (&'static str, Option<String>) {
 }
 
 /// Says what would be done.
-pub fn print_plan(boards: &[DeviceId], fleet: &Fleet, model: &ModelHash, json: bool) {
+pub fn print_plan(boards: &[DeviceId], fleet: &Fleet, model: &ModelHash, json: bool) -> Result<()> {
     for device in boards {
         let at_work = fleet.at_work(device);
         let has_it = at_work.is_some_and(|at_work| at_work.sha256 == model.to_string());
@@ -90,8 +93,9 @@ pub fn print_plan(boards: &[DeviceId], fleet: &Fleet, model: &ModelHash, json: b
             reason: reason.map(str::to_owned),
             model: at_work,
         };
-        line.print(json);
+        line.print(json)?;
     }
+    Ok(())
 }
 
 /// The end of the command: an error where a board failed.

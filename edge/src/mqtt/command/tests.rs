@@ -98,6 +98,19 @@ fn where_slides_go_by_pseudonyms_no_name_comes_in() {
         let listed = board.run(id, "cells.list", json!({ "slide": slide }));
         assert_eq!(listed["result"]["total"], 1, "{listed}");
     }
+    // Slides from before, and those that the board has named itself, are found by the names that they have.
+    let own = SlideId::new_unique();
+    for (n, slide) in [(2, "Old-1"), (3, own.as_str())] {
+        let suspect = chosen(KeptReason::Suspicious, 0.8);
+        board.kept.keep(&field(n, Some(slide)), &[suspect]);
+        let listed = board.run(&format!("own-{n}"), "cells.list", json!({ "slide": slide }));
+        assert_eq!(listed["result"]["total"], 1, "{listed}");
+    }
+    // What is no slide id may be a name all the same.
+    let refused = board.run("bad", "slide.start", json!({ "id": "Ada Lovelace" }));
+    assert_eq!(refused["code"], "bad_args");
+    let error = refused["error"].as_str().unwrap();
+    assert!(!error.contains("Ada") && error.contains("A-Z"), "{error}");
     // Its name is in use, and so are the ones that the board makes.
     assert_eq!(board.run("d", "slide.start", json!({}))["ok"], true);
     let again = board.run("e", "slide.start", json!({ "id": "Ada-Lovelace" }));
