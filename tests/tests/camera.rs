@@ -431,7 +431,10 @@ fn a_station_survives_whatever_a_camera_does_and_tells_each_event_once() {
     vm.sh(UNPLUG);
     lost += 1;
     station.await_log(LOST, lost);
-    let lost_health = station.message("health", |health| health["camera"]["state"] == "lost");
+    // Of this loss: what was told of those before waits here, too.
+    let lost_health = station.message("health", |health| {
+        health["camera"]["state"] == "lost" && health["camera"]["reopened"] == back - 1
+    });
     let frames_so_far = lost_health["camera"]["frames"].as_u64().unwrap();
     assert!(frames_so_far > 0, "{lost_health}");
 
