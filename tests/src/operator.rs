@@ -17,7 +17,8 @@ pub struct Operator {
     device: String,
     /// Where the answers go.
     response: String,
-    heard: Receiver<(String, Vec<u8>)>,
+    /// What came, or how the broker was lost.
+    heard: Receiver<Result<(String, Vec<u8>), String>>,
 }
 
 impl Operator {
@@ -41,12 +42,16 @@ impl Operator {
                     }
                     Ok(Event::Incoming(Incoming::Publish(publish))) => {
                         let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
-                        if sender.send((topic, publish.payload.to_vec())).is_err() {
+                        if sender.send(Ok((topic, publish.payload.to_vec()))).is_err() {
                             return;
                         }
                     }
                     Ok(_) => {}
-                    Err(error) => panic!("the operator has lost the broker: {error}"),
+                    Err(error) => {
+                        // Whoever has ended, and the broker with him, does not mind.
+                        let _ = sender.send(Err(format!("the broker was lost: {error}")));
+                        return;
+                    }
                 }
             }
         });
@@ -70,7 +75,7 @@ impl Operator {
             leaf => format!("smearscope/{}/{leaf}", self.device),
         };
         loop {
-            let (topic, payload) = self.heard.recv_timeout(PATIENCE).unwrap();
+            let (topic, payload) = self.heard.recv_timeout(PATIENCE).unwrap().unwrap();
             if topic == wanted {
                 return serde_json::from_slice(&payload).unwrap();
             }
