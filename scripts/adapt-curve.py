@@ -180,19 +180,17 @@ class Site:
     def predictions(self, choice, name, draw):
         return self.work / "predictions" / f"{choice}-{name}-{draw}.csv"
 
-    def read(self, row):
-        """What the model of a run said."""
-        path = self.predictions(row["choice"], row["parasites"], row["draw"])
-        return Judged(rows(path), self.slides(), self.missed["second"])
-
     def base(self):
         out = self.work / "predictions" / "base.csv"
-        return self.judge(self.args.base, out) if not out.exists() else Judged(rows(out), self.slides(), self.missed["second"])
+        return self.read(out) if out.exists() else self.judge(self.args.base, out)
 
     def judge(self, model, out):
         out.parent.mkdir(exist_ok=True)
         call([self.args.train, "evaluate", model, self.judged, "--predictions", out, "--json"])
-        return Judged(rows(out), self.slides(), self.missed["second"])
+        return self.read(out)
+
+    def read(self, predictions):
+        return Judged(rows(predictions), self.slides(), self.missed["second"])
 
     def slides(self):
         return {r["file"]: r["group"] for r in rows(self.judged / "manifest.csv")}
@@ -280,7 +278,7 @@ def summary(site, results):
     judged = {}
     for key, some in groups.items():
         count, choice = key
-        judged[key] = [site.read(row) for row in some]
+        judged[key] = [site.read(site.predictions(choice, count, row["draw"])) for row in some]
         figures = [interval(judged[key], s) for s in SPECIFICITIES] + [interval(judged[key], 0.98, [base])]
         counts = ("reviewed", "learnt_uninfected", "found_parasites")
         reviewed, healthy, found = (statistics.mean(float(r[name]) for r in some) for name in counts)
@@ -307,8 +305,8 @@ def interval(some, specificity, against=None):
     chance = random.Random(0)
     slides = sorted(some[0].sick.keys() | some[0].healthy.keys())
 
-    def drawn(all):
-        return chance.choices(all, k=max(1, len(all) - 1))
+    def drawn(pool):
+        return chance.choices(pool, k=max(1, len(pool) - 1))
 
     def mean(judged, times=None):
         return statistics.mean(j.sensitivity(specificity, times) for j in judged)

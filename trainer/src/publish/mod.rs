@@ -273,7 +273,7 @@ async fn publish(
         tidy(args, &mut session, model, &rollout).await;
     }
     session.close().await;
-    told.and(outcome::verdict(&rollout))
+    outcome::verdict(&rollout).and(told)
 }
 
 /// Signs the model for these boards; gives the payload of `model/desired`.
